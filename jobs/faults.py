@@ -27,6 +27,4 @@ class Faulty(ValueError):
 
 def pointer(*path: str | int) -> str:
     """The JSON pointer of a path, escaped by RFC 6901: ("a/b", 0) -> "/a~1b/0"."""
-    return "".join(
-        "/" + str(part).replace("~", "~0").replace("/", "~1") for part in path
-    )
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

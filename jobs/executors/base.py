@@ -1,4 +1,4 @@
-"""What an executor is given, what it may say while it works, and what it may answer. Nothing here knows a table."""
+"""What an executor is given, may say while it works, and may answer. Nothing here knows a table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,9 +44,7 @@ class JobContext(Protocol):
     def log(self, *message: object, level: str = "info") -> None:
         """Adds a line to the run's log; the parts are joined by blanks, as `print` does."""
 
-    def progress(
-        self, done: float, total: float | None = None, message: str = ""
-    ) -> None:
+    def progress(self, done: float, total: float | None = None, message: str = "") -> None:
         """Says how far the run is; only the latest is kept."""
 
     def is_cancelled(self) -> bool:
