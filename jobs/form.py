@@ -1,21 +1,17 @@
 """Turns a parameter schema into the fields of an HTML form, and what the form sends back into parameters."""
 
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final
 
 from jobs.expectations import MASK, describe, shown
 from jobs.faults import Fault, pointer
-from jobs.parameters import InvalidParameters
+from jobs.parameters import InvalidParameters, merge
 from jobs.parameters import faults as faults_of
 from jobs.schemas import Schema, expanded
+from jobs.typed import ABSENT, TYPE_KINDS, FormData, Kind, as_text, read
 
-Kind = Literal[
-    "text", "textarea", "password", "email", "url", "date", "integer", "number", "checkbox",
-    "select", "multiselect", "lines", "json",
-]  # fmt: skip
 _FORMAT_KINDS: Final[Mapping[str, Kind]] = {
     "password": "password",
     "email": "email",
@@ -23,18 +19,9 @@ _FORMAT_KINDS: Final[Mapping[str, Kind]] = {
     "date": "date",
     "textarea": "textarea",
 }
-_TYPE_KINDS: Final[Mapping[str, Kind]] = {"string": "text", "integer": "integer", "number": "number"}
 # Longer than this, a text gets a field of several lines.
 LINE_LENGTH: Final = 200
 YES_NO: Final = (("true", "Yes"), ("false", "No"))
-
-
-class FormData(Protocol):
-    """What a browser sent: Django's QueryDict, for one."""
-
-    def get(self, key: str, default: str = "", /) -> Any: ...
-
-    def getlist(self, key: str, /) -> list[Any]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,33 +67,33 @@ def fields(
     return made if typed is None else [_retyped(field, typed) for field in made]
 
 
-def from_form(schema: Schema, data: FormData, *, prefix: str = "") -> dict[str, Any]:
+def from_form(
+    schema: Schema, data: FormData, *, prefix: str = "", defaults: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The parameters a form says. A field left empty is left out, so that the job's default holds.
 
-    Where the default is not empty, an empty field means null or "", if the schema allows it. Raises
-    InvalidParameters with all that is wrong.
+    Where the schema's default is not empty, an empty field means null or "", if the schema allows it.
+    Raises InvalidParameters with all that is wrong; what `defaults`, the job's, supply is not missing.
     """
     parameters: dict[str, Any] = {}
     errors: list[Fault] = []
+    required = schema.get("required", [])
     for name, inner in schema.get("properties", {}).items():
         place = _flat(inner, schema)
         try:
-            value = _value(place, name in schema.get("required", []), data, prefix + name)
+            kind = _kind(place, required=name in required)
+            value = read(place, kind, data, prefix + name, required=name in required)
         except (ValueError, RecursionError):
             errors.append(_unreadable(name, place, data.get(prefix + name, "")))
             continue
-        if value is not _ABSENT:
+        if value is not ABSENT:
             parameters[name] = value
     unread = {error.pointer for error in errors}
-    errors += [
-        fault for fault in faults_of(schema, _defaults(schema) | parameters) if fault.pointer not in unread
-    ]
+    whole = merge(_defaults(schema), defaults, parameters)
+    errors += [fault for fault in faults_of(schema, whole) if fault.pointer not in unread]
     if errors:
         raise InvalidParameters(errors)
     return parameters
-
-
-_ABSENT: Final = object()
 
 
 def _flat(inner: object, root: Schema) -> dict[str, Any]:
@@ -119,10 +106,8 @@ def _flat(inner: object, root: Schema) -> dict[str, Any]:
             flat.update(place)
     flat.update(inner)
     branches = [branch for branch in flat.get("anyOf", []) if branch != {"type": "null"}]
-    if len(branches) == 1 and len(flat["anyOf"]) == 2:
-        flat = (
-            branches[0] | {key: value for key, value in flat.items() if key != "anyOf"} | {"nullable": True}
-        )
+    if len(branches) == 1 and len(flat["anyOf"]) == 2 and isinstance(branches[0], Mapping):
+        flat = {**branches[0], **{key: flat[key] for key in flat if key != "anyOf"}, "nullable": True}
     types = flat.get("type")
     if isinstance(types, list):
         rest = [kind for kind in types if kind != "null"]
@@ -138,14 +123,19 @@ def _kind(place: Mapping[str, Any], *, required: bool) -> Kind:
         # A checkbox can't say "not given".
         return "checkbox" if (required or "default" in place) and not place.get("nullable") else "select"
     if kind == "array":
-        items = place.get("items", {})
-        if "enum" in items:
-            return "multiselect"
-        return "lines" if items.get("type") in _TYPE_KINDS else "json"
+        return _list_kind(place.get("items"))
     if kind == "string":
         long = place.get("maxLength", 0) > LINE_LENGTH
         return _FORMAT_KINDS.get(place.get("format", ""), "textarea" if long else "text")
-    return _TYPE_KINDS.get(kind, "json") if isinstance(kind, str) else "json"
+    return TYPE_KINDS.get(kind, "json") if isinstance(kind, str) else "json"
+
+
+def _list_kind(items: object) -> Kind:
+    if not isinstance(items, Mapping):
+        return "json"
+    if "enum" in items:
+        return "multiselect"
+    return "lines" if items.get("type") in list(TYPE_KINDS) else "json"
 
 
 def _field(
@@ -153,7 +143,9 @@ def _field(
 ) -> FormField:
     kind = _kind(place, required=required)
     value = None if kind == "password" or place.get("writeOnly") else values.get(name, place.get("default"))
-    several = tuple(map(_text, value)) if isinstance(value, list) and kind in {"multiselect", "lines"} else ()
+    several = (
+        tuple(map(as_text, value)) if isinstance(value, list) and kind in {"multiselect", "lines"} else ()
+    )
     return FormField(
         name=prefix + name,
         parameter=name,
@@ -184,96 +176,24 @@ def _retyped(field: FormField, typed: FormData) -> FormField:
 
 def _choices(place: Mapping[str, Any], kind: Kind, *, required: bool) -> tuple[tuple[str, str], ...]:
     if kind == "multiselect":
-        return tuple((_text(option), _text(option)) for option in place["items"]["enum"])
+        return tuple((as_text(option), as_text(option)) for option in place["items"]["enum"])
     if kind != "select":
         return ()
     options = place.get("enum")
-    choices = YES_NO if options is None else tuple((_text(o), _text(o)) for o in options if o is not None)
+    choices = YES_NO if options is None else tuple((as_text(o), as_text(o)) for o in options if o is not None)
     return choices if required and not place.get("nullable") else (("", "–"), *choices)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _shown(value: Any, kind: Kind) -> str:
     if value is None:
         return ""
-    return json.dumps(value, ensure_ascii=False, indent=2) if kind == "json" else _text(value)
-
-
-def _value(place: Mapping[str, Any], required: bool, data: FormData, name: str) -> Any:
-    kind = _kind(place, required=required)
-    if kind == "checkbox":
-        return data.get(name, "") not in {"", "false", "off"}
-    if kind == "multiselect":
-        chosen = data.getlist(name)
-        return (
-            _chosen(place["items"]["enum"], chosen) if chosen or "default" in place or required else _ABSENT
-        )
-    text = str(data.get(name, "") or "")
-    if kind not in {"text", "textarea", "password"}:
-        text = text.strip()
-    if not text:
-        return _empty(place, kind)
-    return _READERS.get(kind, _as_text)(text.replace("\r\n", "\n"), place)
-
-
-def _empty(place: Mapping[str, Any], kind: Kind) -> Any:
-    """What an emptied field says: nothing, unless the default is something and had to be cleared."""
-    if place.get("default") in (None, "", []) or kind == "password":
-        return _ABSENT
-    if place.get("nullable"):
-        return None
-    if kind == "lines":
-        return []
-    return "" if kind in {"text", "textarea"} else _ABSENT
-
-
-def _as_text(text: str, place: Mapping[str, Any]) -> Any:
-    return text
-
-
-def _as_lines(text: str, place: Mapping[str, Any]) -> list[Any]:
-    read = _READERS.get(_TYPE_KINDS[place["items"]["type"]], _as_text)
-    return [read(line.strip(), place["items"]) for line in text.split("\n") if line.strip()]
-
-
-def _as_choice(text: str, place: Mapping[str, Any]) -> Any:
-    options = place.get("enum", [True, False])
-    return _chosen(options, [text])[0]
-
-
-def _chosen(options: list[Any], texts: list[str]) -> list[Any]:
-    """The options of these texts; a text that is none of them stays one, for the schema to refuse."""
-    by_text = {_text(option): option for option in options}
-    return [by_text.get(text, text) for text in texts]
-
-
-_READERS: Final[Mapping[str, Callable[[str, Mapping[str, Any]], Any]]] = {
-    "integer": lambda text, place: _whole(text),
-    "number": lambda text, place: float(text) if set(text) & set(".eE") else _whole(text),
-    "select": _as_choice,
-    "lines": _as_lines,
-    "json": lambda text, place: json.loads(text, parse_constant=_no_constant),
-}
-
-
-def _whole(text: str) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]+", text):  # int() takes 1_000 and other scripts' digits as well
-        raise ValueError(text)
-    return int(text)
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(name)
+    return json.dumps(value, ensure_ascii=False, indent=2) if kind == "json" else as_text(value)
 
 
 def _unreadable(name: str, place: Mapping[str, Any], text: str) -> Fault:
     expected = "JSON: " + describe(place) if _kind(place, required=False) == "json" else describe(place)
-    return Fault(
-        pointer=pointer(name), code="type", detail=f"{name!r} is {shown(text)}; expected {expected}."
-    )
+    value = MASK if place.get("writeOnly") else shown(text)
+    return Fault(pointer=pointer(name), code="type", detail=f"{name!r} is {value}; expected {expected}.")
 
 
 def _defaults(schema: Schema) -> dict[str, Any]:
