@@ -1,5 +1,6 @@
 """Decides which parameters a run may have: merges layers, validates by the job's schema, masks secrets."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -30,6 +31,7 @@ __all__ = [
     "is_secret",
     "mask",
     "merge",
+    "secrets",
     "validate",
 ]
 
@@ -90,6 +92,22 @@ def is_secret(schema: Schema, path: Path) -> bool:
     return any(
         _secret(place) for length in range(1, len(path) + 1) for place in places(schema, path[:length])
     )
+
+
+def secrets(schema: Schema, parameters: Mapping[str, Any]) -> list[str]:
+    """The texts in `parameters` that `mask` hides, for whoever must keep them out of a log."""
+    return list(_hidden(parameters, mask(schema, parameters))) if may_hide(schema) else []
+
+
+def _hidden(value: Any, masked: Any) -> Iterator[str]:
+    if masked == MASK and value != MASK:
+        yield value if isinstance(value, str) else json.dumps(value)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _hidden(item, masked[key])
+    elif isinstance(value, list):
+        for item, hidden in zip(value, masked, strict=True):
+            yield from _hidden(item, hidden)
 
 
 def _secret(schema: Schema) -> bool:

@@ -1,0 +1,215 @@
+"""Job: a definition of work, and whether it may be started at all."""
+
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+import pgtrigger
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from jobs import executors, parameters, registry
+from jobs import priority as priorities
+from jobs.executors import templating
+from jobs.retry import RetryPolicy
+
+
+class Status(models.TextChoices):
+    """Whether a job may be started (product.md, Job status); a pause may end by itself."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    INACTIVE = "inactive"
+
+
+class OnLost(models.TextChoices):
+    """What becomes of a run whose worker vanished in the middle of an attempt."""
+
+    RETRY = "retry"
+    FAIL = "fail"
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    """Adjectives for jobs."""
+
+    def runnable(self) -> Self:
+        """Jobs that a launch would not refuse right now."""
+        return self.filter(broken_reason__isnull=True).exclude(status=Status.INACTIVE).exclude(self._paused())
+
+    def paused(self) -> Self:
+        """Jobs whose pause has not ended."""
+        return self.filter(self._paused())
+
+    @staticmethod
+    def _paused() -> Q:
+        return Q(status=Status.PAUSED) & (Q(paused_until__isnull=True) | Q(paused_until__gt=Now()))
+
+
+class Job(models.Model):
+    """What can be run: an executor with its configuration, a parameter schema, and policies.
+
+    Durations are seconds. A job that comes from a function (`@job`) keeps in `declared` what the code
+    said at the last sync, so that an operator's change is neither overwritten nor forgotten.
+    """
+
+    Status = Status
+    OnLost = OnLost
+
+    slug = models.CharField(max_length=80, unique=True, validators=[registry.validate_slug])
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True, default="")
+    tags = ArrayField(models.CharField(max_length=60), blank=True, default=list)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    executor = models.CharField(max_length=20)
+    configuration = models.JSONField(default=dict, blank=True)
+    schema = models.JSONField("parameter schema", default=dict, blank=True)
+    defaults = models.JSONField("default parameters", default=dict, blank=True)
+
+    priority = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(priorities.FIRST), MaxValueValidator(priorities.LAST)],
+        help_text="1 (first) to 100 (last); empty: 1 when asked for, 50 when scheduled, 100 in a campaign.",
+    )
+    timeout_seconds = models.PositiveIntegerField(
+        default=3600, validators=[MinValueValidator(1)], help_text="Of one attempt."
+    )
+    max_attempts = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1)])
+    retry_first_delay_seconds = models.FloatField(default=1, validators=[MinValueValidator(0)])
+    retry_longest_delay_seconds = models.FloatField(default=60, validators=[MinValueValidator(0)])
+    retry_factor = models.FloatField(default=2, validators=[MinValueValidator(1)])
+    retry_jitter = models.FloatField(
+        default=0.2,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="Share of the delay that is random, 0 to 1.",
+    )
+    on_lost = models.CharField(max_length=10, choices=OnLost, default=OnLost.RETRY)
+    max_concurrent_runs = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Empty: no limit."
+    )
+    dedup_key_template = models.CharField(
+        max_length=200,
+        null=True,
+        blank=True,
+        help_text="At most one open run for each value, for example {customer}.",
+    )
+    retain_for_seconds = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="How long finished runs are kept. Empty: for ever."
+    )
+
+    status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
+    paused_at = models.DateTimeField(null=True, blank=True, editable=False)
+    paused_by = models.CharField(max_length=200, blank=True, default="", editable=False)
+    paused_reason = models.CharField(max_length=500, blank=True, default="")
+    paused_until = models.DateTimeField(null=True, blank=True)
+
+    declared = models.JSONField(null=True, blank=True, editable=False)
+    broken_reason = models.CharField(max_length=500, null=True, blank=True, editable=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True, db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True, db_default=Now())
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["name", "id"]
+        permissions: ClassVar = [("run_job", "Can run job"), ("pause_job", "Can pause and resume job")]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="job_slug_form",
+                condition=Q(slug__regex=registry.SLUG_PATTERN) & ~Q(slug__in=sorted(registry.RESERVED_SLUGS)),
+            ),
+            models.CheckConstraint(name="job_status_known", condition=Q(status__in=Status.values)),
+            models.CheckConstraint(name="job_on_lost_known", condition=Q(on_lost__in=OnLost.values)),
+            models.CheckConstraint(
+                name="job_priority_range",
+                condition=Q(priority__isnull=True) | Q(priority__range=(priorities.FIRST, priorities.LAST)),
+            ),
+            models.CheckConstraint(
+                name="job_policy_ranges",
+                condition=Q(timeout_seconds__gte=1)
+                & Q(max_attempts__gte=1)
+                & Q(retry_first_delay_seconds__gte=0)
+                & Q(retry_longest_delay_seconds__gte=F("retry_first_delay_seconds"))
+                & Q(retry_factor__gte=1)
+                & Q(retry_jitter__range=(0, 1)),
+            ),
+            models.CheckConstraint(
+                name="job_limit_positive",
+                condition=Q(max_concurrent_runs__isnull=True) | Q(max_concurrent_runs__gte=1),
+            ),
+            models.CheckConstraint(
+                name="job_empty_is_null", condition=~Q(dedup_key_template="") & ~Q(broken_reason="")
+            ),
+        ]
+        triggers: ClassVar = [
+            # The ETag of the API: whatever changes a job, by whatever way, changes its version.
+            pgtrigger.Trigger(
+                name="bump_version",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange(exclude=["version", "updated_at"]),
+                func="NEW.version = OLD.version + 1; RETURN NEW;",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        """The five retry fields as one value."""
+        return RetryPolicy(
+            max_attempts=self.max_attempts,
+            first_delay_seconds=self.retry_first_delay_seconds,
+            longest_delay_seconds=self.retry_longest_delay_seconds,
+            factor=self.retry_factor,
+            jitter=self.retry_jitter,
+        )
+
+    def is_paused(self, now: datetime) -> bool:
+        """Whether the job's pause holds at `now`: a pause with an end is over when its time has come."""
+        return self.status == Status.PAUSED and (self.paused_until is None or self.paused_until > now)
+
+    def effective_status(self, now: datetime) -> str:
+        """The status people see: a pause whose end has passed counts as active."""
+        if self.status == Status.PAUSED and not self.is_paused(now):
+            return Status.ACTIVE.value
+        return self.status
+
+    def clean(self) -> None:
+        """Refuses a configuration, schema or defaults that no run could be started with."""
+        errors: dict[str, Any] = {}
+        if self.dedup_key_template == "":
+            self.dedup_key_template = None
+        if self.retry_longest_delay_seconds < self.retry_first_delay_seconds:
+            errors["retry_longest_delay_seconds"] = (
+                f"{self.retry_longest_delay_seconds:g} s is shorter than the first delay of "
+                f"{self.retry_first_delay_seconds:g} s."
+            )
+        try:
+            executors.get(self.executor).check(self.configuration)
+        except KeyError:
+            known = ", ".join(executors.slugs())
+            errors["executor"] = f"{self.executor!r} is not an executor: expected one of {known}."
+        except executors.InvalidConfiguration as error:
+            errors["configuration"] = [f"{e.pointer or '/'}: {e.detail}" for e in error.errors]
+        try:
+            parameters.check_schema(self.schema)
+        except parameters.InvalidSchema as error:
+            errors["schema"] = str(error)
+        try:
+            templating.parse(self.dedup_key_template or "")
+        except templating.BadTemplate as error:
+            errors["dedup_key_template"] = str(error)
+        if not isinstance(self.defaults, dict):
+            errors["defaults"] = f"Expected an object of parameter values, not {self.defaults!r}."
+        if errors:
+            raise ValidationError(errors)
