@@ -1,0 +1,300 @@
+"""Trigger, Occurrence and ApiKey: when, and by whom, a run may be caused."""
+
+import uuid
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+import pgtrigger
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from timezone_field import TimeZoneField
+
+from jobs import priority as priorities
+from jobs.models import Job
+from triggers import cron
+
+
+class Kind(models.TextChoices):
+    """The kinds of stored rules that may start a job (product.md, Trigger)."""
+
+    REMOTE = "remote"
+    SCHEDULE = "schedule"
+    DEPENDENCY = "dependency"
+    EVENT = "event"
+
+
+class Misfire(models.TextChoices):
+    """What becomes of slots that passed while nothing could fire them."""
+
+    SKIP = "skip", "Skip what was missed"
+    RUN_ONCE = "run_once", "Run once for all that was missed"
+    RUN_EACH = "run_each", "Run each missed slot"
+
+
+class Overlap(models.TextChoices):
+    """What becomes of a slot while a run of the same schedule is still open."""
+
+    ALLOW = "allow", "Start beside it"
+    SKIP = "skip", "Skip the slot"
+    QUEUE = "queue", "Start when it has ended"
+    CANCEL_PREVIOUS = "cancel_previous", "Cancel it and start"
+
+
+class TriggerQuerySet(models.QuerySet["Trigger"]):
+    """Adjectives for triggers."""
+
+    def schedules(self) -> Self:
+        """The triggers that fire by the clock."""
+        return self.filter(kind=Kind.SCHEDULE)
+
+    def enabled(self) -> Self:
+        """The triggers that may fire."""
+        return self.filter(enabled=True)
+
+    def due(self, now: datetime) -> Self:
+        """Enabled schedules whose next slot has come, the longest overdue first."""
+        return self.schedules().enabled().filter(next_run_at__lte=now).order_by("next_run_at", "id")
+
+    def unplanned(self) -> Self:
+        """Enabled schedules whose next slot must be computed anew, for they changed (see `replan`)."""
+        return self.schedules().enabled().filter(next_run_at__isnull=True, exhausted=False)
+
+
+class Trigger(models.Model):
+    """A stored rule that may start a job.
+
+    Each job has one of kind `remote`, made with the job. `replan_from` is the instant from which the
+    next slot of a schedule is computed: the database sets it to the moment of any change of the rule,
+    so that no edit, enabling or `QuerySet.update()` ever fires at once or is overlooked.
+    """
+
+    Kind = Kind
+    Misfire = Misfire
+    Overlap = Overlap
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="triggers")
+    kind = models.CharField(max_length=12, choices=Kind)
+    name = models.CharField(max_length=200, blank=True, default="")
+    enabled = models.BooleanField(default=True)
+    priority = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(priorities.FIRST), MaxValueValidator(priorities.LAST)],
+        help_text="1 (first) to 100 (last); empty: the job's.",
+    )
+    parameters = models.JSONField(default=dict, blank=True, help_text="Over the job's defaults.")
+
+    cron = models.TextField(
+        blank=True, default="", help_text="minute hour day-of-month month day-of-week; one line or several."
+    )
+    timezone = TimeZoneField(default="UTC", use_pytz=False)
+    misfire = models.CharField(max_length=16, choices=Misfire, default=Misfire.RUN_ONCE)
+    misfire_limit = models.PositiveSmallIntegerField(
+        default=10, validators=[MinValueValidator(1)], help_text="Most slots caught up by “run each”."
+    )
+    overlap = models.CharField(max_length=16, choices=Overlap, default=Overlap.SKIP)
+    jitter_seconds = models.PositiveIntegerField(
+        default=0, help_text="Spread the start over so many seconds."
+    )
+    starts_at = models.DateTimeField(null=True, blank=True)
+    ends_at = models.DateTimeField(null=True, blank=True)
+
+    next_run_at = models.DateTimeField(null=True, blank=True, editable=False)
+    next_slot = models.DateTimeField(null=True, blank=True, editable=False)
+    replan_from = models.DateTimeField(null=True, blank=True, editable=False)
+    exhausted = models.BooleanField(default=False, editable=False)
+    last_run_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True, db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True, db_default=Now())
+
+    objects = TriggerQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["job_id", "id"]
+        permissions: ClassVar = [("fire_trigger", "Can fire trigger")]
+        constraints: ClassVar = [
+            models.CheckConstraint(name="trigger_kind_known", condition=Q(kind__in=Kind.values)),
+            models.CheckConstraint(
+                name="trigger_priority_range",
+                condition=Q(priority__isnull=True) | Q(priority__range=(priorities.FIRST, priorities.LAST)),
+            ),
+            models.CheckConstraint(
+                name="trigger_cron_of_schedule",
+                condition=(Q(kind=Kind.SCHEDULE) & ~Q(cron="")) | (~Q(kind=Kind.SCHEDULE) & Q(cron="")),
+            ),
+            models.CheckConstraint(
+                name="trigger_words_known",
+                condition=Q(misfire__in=Misfire.values) & Q(overlap__in=Overlap.values),
+            ),
+            models.CheckConstraint(
+                name="trigger_ends_after_start",
+                condition=Q(starts_at__isnull=True) | Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at")),
+            ),
+            models.UniqueConstraint(
+                name="trigger_one_remote_a_job", fields=["job"], condition=Q(kind=Kind.REMOTE)
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                name="trigger_due", fields=["next_run_at"], condition=Q(kind=Kind.SCHEDULE, enabled=True)
+            ),
+        ]
+        triggers: ClassVar = [
+            pgtrigger.Trigger(
+                name="replan",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange(
+                    "cron", "timezone", "enabled", "starts_at", "ends_at", "jitter_seconds", "kind"
+                ),
+                func=(
+                    "NEW.next_run_at = NULL; NEW.next_slot = NULL; NEW.exhausted = FALSE; "
+                    "NEW.replan_from = clock_timestamp(); RETURN NEW;"
+                ),
+            ),
+            pgtrigger.Trigger(
+                name="bump_version",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange(
+                    exclude=[
+                        "version",
+                        "updated_at",
+                        "next_run_at",
+                        "next_slot",
+                        "replan_from",
+                        "exhausted",
+                        "last_run_at",
+                    ]
+                ),
+                func="NEW.version = OLD.version + 1; RETURN NEW;",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def label(self) -> str:
+        """The name people read: the given one, else the cron text or the kind."""
+        return self.name or (self.cron if self.kind == Kind.SCHEDULE else str(self.get_kind_display()))
+
+    def clean(self) -> None:
+        """Refuses a schedule that never fires, or one that cannot be read."""
+        errors: dict[str, Any] = {}
+        if not isinstance(self.parameters, dict):
+            errors["parameters"] = f"Expected an object of parameter values, not {self.parameters!r}."
+        if self.kind == Kind.SCHEDULE:
+            try:
+                cron.parse(self.cron)
+            except cron.InvalidCron as error:
+                errors["cron"] = str(error)
+        elif self.cron:
+            errors["cron"] = f"A trigger of kind {self.kind} has no cron text, but {self.cron!r} was given."
+        if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
+            errors["ends_at"] = (
+                f"{self.ends_at.isoformat()} is not after the start, {self.starts_at.isoformat()}."
+            )
+        if errors:
+            raise ValidationError(errors)
+
+
+class Occurrence(models.Model):
+    """One slot of one schedule and what became of it: the ledger, and the guard against firing twice.
+
+    `run_id` is no foreign key, because runs point here and not the other way, and because pruning a run
+    must not reopen its slot.
+    """
+
+    class Outcome(models.TextChoices):
+        FIRED = "fired"
+        SKIPPED = "skipped"
+        MISSED = "missed"
+
+    trigger = models.ForeignKey(Trigger, on_delete=models.CASCADE, related_name="occurrences")
+    slot = models.DateTimeField()
+    outcome = models.CharField(max_length=10, choices=Outcome)
+    reason = models.CharField(max_length=300, blank=True, default="")
+    run_id = models.BigIntegerField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="occurrence_once_a_slot", fields=["trigger", "slot"]),
+            models.CheckConstraint(
+                name="occurrence_outcome_known",
+                condition=Q(outcome__in=("fired", "skipped", "missed")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.slot.isoformat()} {self.outcome}"
+
+
+class Scope(models.TextChoices):
+    """What an API key may do (api.md, Auth)."""
+
+    READ = "read"
+    RUN = "run"
+    CANCEL = "cancel"
+    WRITE = "write"
+
+
+class ApiKey(models.Model):
+    """A secret that lets a program act for its owner: stored hashed, shown once.
+
+    `launches` is exact; `last_used_at` is written at most once a minute (product.md, Counting).
+    """
+
+    Scope = Scope
+
+    public_id = models.CharField(max_length=16, unique=True, editable=False)
+    secret_hash = models.CharField(max_length=64, editable=False)
+    name = models.CharField(max_length=100)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
+    scopes = ArrayField(models.CharField(max_length=10, choices=Scope), default=list)
+    jobs = models.ManyToManyField(
+        Job, blank=True, related_name="+", help_text="The jobs it may see and start. None chosen: all."
+    )
+    networks = ArrayField(
+        models.CharField(max_length=50),
+        blank=True,
+        default=list,
+        help_text="Addresses it may call from, like 10.0.0.0/8. Empty: from anywhere.",
+    )
+    enabled = models.BooleanField(default=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_from = models.GenericIPAddressField(null=True, blank=True, editable=False)
+    launches = models.BigIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True, db_default=Now())
+
+    class Meta:
+        verbose_name = "API key"
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="apikey_scopes_known", condition=Q(scopes__contained_by=Scope.values)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} (hw_{self.public_id})"
+
+    def is_valid(self, now: datetime) -> bool:
+        """Whether the key may act at `now`: enabled, not revoked, not expired, and its owner is active."""
+        return (
+            self.enabled
+            and self.revoked_at is None
+            and (self.expires_at is None or self.expires_at > now)
+            and self.owner.is_active
+        )

@@ -1,0 +1,94 @@
+"""Decides which slots of a schedule come next, and which of those that came are to be run.
+
+A policy without side effects: `runs.firing` carries the decisions out. Slots are instants in UTC, computed by
+the one cron engine from the slot before and never from the time of firing.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from triggers import cron
+from triggers.models import Misfire, Trigger
+
+# A slot that fires within this time of its due time is on time; later, the misfire policy speaks.
+MISFIRE_AFTER = timedelta(seconds=60)
+# Of a long downtime so many of the latest slots are written into the ledger one by one.
+LEDGER_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What has come due of one schedule: the slots to run, and those to enter as missed, oldest first."""
+
+    run: Sequence[datetime]
+    missed: Sequence[datetime]
+
+    @property
+    def last(self) -> datetime:
+        """The latest slot that was looked at; planning goes on behind it."""
+        return max([*self.run, *self.missed])
+
+
+def next_slot(trigger: Trigger, *, after: datetime) -> datetime | None:
+    """The first slot after `after` within the schedule's start and end; None if there is none any more."""
+    begin = max(after, trigger.starts_at - timedelta(microseconds=1)) if trigger.starts_at else after
+    slots = cron.parse(trigger.cron).next_slots(after=begin, zone=trigger.timezone, count=1)
+    if not slots or (trigger.ends_at is not None and slots[0] > trigger.ends_at):
+        return None
+    return slots[0]
+
+
+def upcoming(trigger: Trigger, *, after: datetime, count: int) -> list[datetime]:
+    """Up to `count` slots after `after`, as they would fire."""
+    found: list[datetime] = []
+    slot: datetime | None = after
+    while len(found) < count and slot is not None:
+        slot = next_slot(trigger, after=slot)
+        if slot is not None:
+            found.append(slot)
+    return found
+
+
+def jitter(trigger: Trigger) -> timedelta:
+    """How much later than its slots the schedule fires: spread over triggers, always the same for one."""
+    if not trigger.jitter_seconds:
+        return timedelta()
+    digest = hashlib.sha256(trigger.public_id.bytes).digest()
+    return timedelta(seconds=int.from_bytes(digest[:8]) % (trigger.jitter_seconds + 1))
+
+
+def due(trigger: Trigger, *, now: datetime) -> Due:
+    """What becomes of the slots from `trigger.next_slot` to `now`, by the misfire policy.
+
+    A slot that is less than a minute late is run by every policy, unless a later one came due as well.
+    """
+    passed = _passed(trigger, until=now - jitter(trigger))
+    if not passed:
+        return Due((), ())
+    late = now - jitter(trigger) - passed[-1] > MISFIRE_AFTER
+    if trigger.misfire == Misfire.RUN_EACH:
+        keep = trigger.misfire_limit
+    elif trigger.misfire == Misfire.SKIP and late:
+        keep = 0
+    else:
+        keep = 1
+    first = max(len(passed) - keep, 0)
+    return Due(passed[first:], passed[:first][-LEDGER_LIMIT:])
+
+
+def _passed(trigger: Trigger, *, until: datetime) -> list[datetime]:
+    """The slots from the planned one to `until`, of a very long downtime only the latest."""
+    if trigger.next_slot is None or trigger.next_slot > until:
+        return []
+    end = min(until, trigger.ends_at) if trigger.ends_at else until
+    slots = [trigger.next_slot.astimezone(UTC)]
+    lines = cron.parse(trigger.cron)
+    for slot in lines.slots(after=trigger.next_slot, zone=trigger.timezone):
+        if slot > end:
+            break
+        slots.append(slot)
+        if len(slots) > 2 * LEDGER_LIMIT:
+            slots = slots[-LEDGER_LIMIT:]
+    return slots
