@@ -1,0 +1,77 @@
+"""Beat, the clock: fires due schedules and sweeps, in the database, beside django-celery-beat's own entries.
+
+Firing and sweeping have a thread and a connection of their own, because an ordinary entry may hang on the
+broker. Any number of beats may run: what they do is guarded by rows (`runs.firing`, `runs.sweep`).
+"""
+
+import os
+import socket
+import threading
+import time
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.db import DatabaseError, InterfaceError, connection
+from django_celery_beat.schedulers import DatabaseScheduler
+
+from runs import firing, sweep
+from runs.models import Heartbeat
+
+log = structlog.get_logger(__name__)
+
+NAME = "beat"
+TICK = timedelta(seconds=1)
+FORGET_AFTER = timedelta(hours=1)
+
+
+class Clock(threading.Thread):
+    """Ticks at every due slot and at least once a second, whatever happens to the database meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__(name="clock", daemon=True)
+        self.beat_name = f"{NAME}:{uuid.uuid4().hex[:12]}"
+
+    def run(self) -> None:
+        """Ticks for ever."""
+        while True:
+            try:
+                now = sweep.database_now()
+                wake_at = self.tick(now)
+                wait = (wake_at - sweep.database_now()).total_seconds()
+            except (DatabaseError, InterfaceError) as error:
+                connection.close()
+                log.warning("tick_failed", error=str(error).strip())
+                wait = 1.0
+            time.sleep(max(wait, 0.01))
+
+    def tick(self, now: datetime) -> datetime:
+        """Fires, sweeps and says that this beat lives; returns when to tick again."""
+        Heartbeat.objects.update_or_create(
+            name=self.beat_name,
+            defaults={"at": now, "detail": {"hostname": socket.gethostname(), "pid": os.getpid()}},
+        )
+        while firing.fire_due(now) >= firing.BATCH:
+            now = sweep.database_now()
+        if sweep.run(now):
+            Heartbeat.objects.filter(name__startswith=f"{NAME}:", at__lt=now - FORGET_AFTER).delete()
+        return firing.next_due(now, within=TICK)
+
+
+class Scheduler(DatabaseScheduler):
+    """django-celery-beat's scheduler for housekeeping entries, with our clock beside it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not kwargs.get("lazy"):
+            Clock().start()
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """One round of the ordinary entries; a database that is away ends neither them nor beat."""
+        try:
+            return float(super().tick(*args, **kwargs))
+        except (DatabaseError, InterfaceError) as error:
+            connection.close()
+            log.warning("entries_not_looked_at", error=str(error).strip())
+            return 1.0

@@ -1,0 +1,50 @@
+"""The causes a run can have, each with the sentence that says so for ever (product.md, promise 1)."""
+
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+
+from runs.launch import Cause
+from runs.models import Run, TriggerKind
+from triggers.models import ApiKey, Trigger
+
+
+def actor(*, user: AbstractBaseUser | None, api_key: ApiKey | None) -> str:
+    """How a sentence names who acts: the key if there is one, else the person."""
+    if api_key is not None:
+        return f"API key {api_key.name} (hw_{api_key.public_id})"
+    return user.get_username() if user is not None else "the command line"
+
+
+def manual(*, user: AbstractBaseUser | None = None, api_key: ApiKey | None = None) -> Cause:
+    """Somebody asked for this one run, by a button or by `…/run`."""
+    return Cause(
+        kind=TriggerKind.MANUAL,
+        sentence=f"Started by hand by {actor(user=user, api_key=api_key)}",
+        user=user,
+        api_key=api_key,
+    )
+
+
+def remote(*, trigger: Trigger, user: AbstractBaseUser | None = None, api_key: ApiKey | None = None) -> Cause:
+    """A program called the job's remote trigger."""
+    return Cause(
+        kind=TriggerKind.REMOTE,
+        sentence=f"Started from outside by {actor(user=user, api_key=api_key)}",
+        trigger=trigger,
+        user=user,
+        api_key=api_key,
+    )
+
+
+def retry(run: Run, *, user: AbstractBaseUser | None = None, api_key: ApiKey | None = None) -> Cause:
+    """Somebody asked for `run` once more: a new run of kind manual, without trigger or slot."""
+    context: dict[str, Any] = dict(run.context)
+    return Cause(
+        kind=TriggerKind.MANUAL,
+        sentence=f"Retry of #{run.pk} by {actor(user=user, api_key=api_key)}",
+        user=user,
+        api_key=api_key,
+        retry_of=run,
+        context=context,
+    )

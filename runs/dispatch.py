@@ -1,0 +1,107 @@
+"""The only door to the broker: hints that a lane has work, sent off the request path.
+
+A hint carries no state. Losing one delays a run by a sweep at most; sending one too many costs an empty
+look. So a hint is handed to a thread and never waited for: a launch costs its caller the same whether the
+broker lives, is gone, or is frozen (docs/engine.md, Publish).
+"""
+
+import atexit
+import os
+import threading
+from collections import Counter
+from functools import partial
+
+import structlog
+from celery import current_app
+from django.conf import settings
+from django.db import transaction
+
+log = structlog.get_logger(__name__)
+
+TASK = "runs.work"
+# Enough hints to wake each slot of a lane, few enough that no queue builds up in the broker.
+HINTS_A_SLOT = 2
+
+
+def hint_after_commit(lane: str) -> None:
+    """Sends one hint for `lane` once the transaction is committed; an error never reaches the caller."""
+    transaction.on_commit(partial(publisher.hint, lane), robust=True)
+
+
+def hint(lane: str, count: int = 1) -> None:
+    """Hands `count` hints for `lane` to the publisher; returns at once."""
+    publisher.hint(lane, count)
+
+
+def most_hints(lane: str) -> int:
+    """How many hints of a lane may be in the broker at a time."""
+    slots = settings.LANE_SLOTS.get(lane) or os.cpu_count() or 1
+    return HINTS_A_SLOT * slots
+
+
+class Publisher:
+    """A thread that sends what was handed to it: one a process, started when there is something to send.
+
+    Hints of one lane that wait together are worth one: whoever wakes looks for more work until there is
+    none. After a failed send the rest is dropped, because the sweep sends again what is still queued.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: Counter[str] = Counter()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+        self._busy = False
+
+    def hint(self, lane: str, count: int = 1) -> None:
+        """Adds hints to be sent and sees that the thread of this very process is there to send them."""
+        with self._changed:
+            self._waiting[lane] = min(self._waiting[lane] + count, most_hints(lane))
+            if self._pid != os.getpid() or self._thread is None or not self._thread.is_alive():
+                self._pid = os.getpid()
+                self._thread = threading.Thread(target=self._send_for_ever, name="publisher", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def flush(self, timeout: float = 1.0) -> None:
+        """Waits until all is sent, at most `timeout` seconds: for a command that ends after a launch."""
+        with self._changed:
+            if self._pid == os.getpid():
+                self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout)
+
+    def after_fork(self) -> None:
+        """In a forked child: forgets the parent's thread, whose lock may be held for ever here."""
+        self.__init__()  # type: ignore[misc]
+
+    def _send_for_ever(self) -> None:
+        while True:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: bool(self._waiting))
+                batch, self._waiting = self._waiting, Counter()
+                self._busy = True
+            # The lane that must never wait goes first.
+            for lane in sorted(batch, key=_urgency):
+                self._send(lane, batch[lane])
+
+    def _send(self, lane: str, count: int) -> None:
+        """Sends `count` hints, or fewer where enough are in the broker already: each wakes a slot for all."""
+        try:
+            with current_app.producer_pool.acquire(block=True, timeout=2) as producer:
+                there = producer.connection.default_channel.client.llen(lane)
+                for _ in range(min(count, most_hints(lane) - there)):
+                    current_app.send_task(
+                        TASK, args=[lane], queue=lane, producer=producer, ignore_result=True, retry=False
+                    )
+        except Exception as error:  # whatever the broker's client throws: the sweep will send again
+            log.warning("hint_not_sent", lane=lane, error=str(error))
+
+
+def _urgency(lane: str) -> int:
+    return ("high", "default", "bulk").index(lane)
+
+
+publisher = Publisher()
+os.register_at_fork(after_in_child=publisher.after_fork)
+atexit.register(publisher.flush)

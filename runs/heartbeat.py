@@ -1,0 +1,254 @@
+"""The heartbeat process of a worker: renews its lease, notices cancels and time-outs, kills what must die.
+
+It is a process of its own, forked before the slots, because job code may starve every thread of a slot (a
+loop that holds the GIL), and because what must be killed cannot be asked to do it. It also sweeps, so that
+rescue needs no beat. Everything it decides, it decides from rows.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import psutil
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+
+from jobs.executors import Cancelled, Failed
+from runs import lifecycle, sweep, workers
+from runs.lifecycle import Claim
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 0.5
+# A slot past its deadline ends the attempt itself; only one that has not done so by then is killed.
+DEADLINE_GRACE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A run that must be looked after: its slot's pid, and what is asked of it."""
+
+    run_id: int
+    token: int
+    pid: int
+    cancelling: bool
+    overdue: bool
+
+
+@dataclass(slots=True)
+class Asked:
+    """What was done so far to cancel one claim: when the slot was asked, and when it was interrupted."""
+
+    at: float
+    interrupted_at: float | None = None
+
+
+@dataclass(slots=True)
+class Heartbeat:
+    """The loop; `parent` is the worker's main process."""
+
+    name: str
+    parent: int
+    lanes: Sequence[str]
+    concurrency: int
+    worker_id: int | None = None
+    renewed_at: float = 0.0
+    ready: bool = False
+    stopping_at: float | None = None
+    slots: set[int] = field(default_factory=set)
+    asked: dict[int, Asked] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Beats until the worker is gone, then ends its lease and whatever of it still works."""
+        while os.getppid() == self.parent:
+            try:
+                self.beat(time.monotonic())
+            except (DatabaseError, InterfaceError) as error:
+                connection.close()
+                log.warning("heartbeat_missed", worker=self.name, error=str(error).strip())
+                self._fence_when_silent(time.monotonic())
+            time.sleep(TICK_SECONDS)
+        self._bury()
+
+    def beat(self, now: float) -> None:
+        """One round: lease, deaths, cancels, deadlines, and the end of a stop's grace."""
+        if self.worker_id is None:
+            self._register(now)
+        elif now - self.renewed_at >= settings.HEARTBEAT_SECONDS:
+            self._renew(now)
+        assert self.worker_id is not None
+        self.slots = set(self._slots())
+        if workers.end_processes(self.worker_id, alive=self.slots):
+            lifecycle.rescue()
+        if self.ready:
+            workers.set_ready(self.worker_id)
+            self.ready = False
+        for charge in self._charges():
+            self._look_after(charge, now)
+        if self.stopping_at is not None:
+            workers.stop(self.worker_id)
+            if now - self.stopping_at >= settings.STOP_GRACE_SECONDS:
+                self._interrupt_all()
+
+    def stop(self) -> None:
+        """The worker was asked to stop: it claims nothing more, and its work has the grace to end."""
+        self.stopping_at = self.stopping_at or time.monotonic()
+
+    def set_ready(self) -> None:
+        """The worker takes hints now."""
+        self.ready = True
+
+    def _register(self, now: float) -> None:
+        self.worker_id = workers.register(
+            name=self.name, pid=self.parent, lanes=self.lanes, concurrency=self.concurrency
+        )
+        self.renewed_at = now
+        log.info("worker_registered", worker=self.name, lanes=list(self.lanes), id=self.worker_id)
+
+    def _renew(self, now: float) -> None:
+        assert self.worker_id is not None
+        if workers.renew(self.worker_id):
+            self.renewed_at = now
+            return
+        # The lease had passed: others may already carry on what our slots still work at.
+        log.error("lease_lost", worker=self.name)
+        self._kill(self._slots())
+        self.worker_id = None
+        self._register(now)
+
+    def _fence_when_silent(self, now: float) -> None:
+        """Kills our own work before anybody else may start it: well before the lease is over."""
+        if self.worker_id is not None and now - self.renewed_at > settings.LEASE_SECONDS * 2 / 3:
+            log.error("fencing_itself", worker=self.name)
+            self._kill(self._slots())
+            self.worker_id = None
+
+    def _slots(self) -> list[int]:
+        """The pids of the worker's children that live, ourselves left out."""
+        try:
+            children = psutil.Process(self.parent).children()
+        except psutil.NoSuchProcess:
+            return []
+        own = os.getpid()
+        return [
+            child.pid for child in children if child.pid != own and child.status() != psutil.STATUS_ZOMBIE
+        ]
+
+    def _charges(self) -> list[Charge]:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """SELECT r.id, r.claim_token, p.pid, r.cancel_requested_at IS NOT NULL,
+                          r.deadline_at + %s * interval '1 second' < clock_timestamp()
+                   FROM runs_run r JOIN runs_workerprocess p ON p.id = r.process_id
+                   WHERE r.status = 'running' AND p.worker_id = %s AND p.ended_at IS NULL
+                     AND (r.cancel_requested_at IS NOT NULL
+                          OR r.deadline_at + %s * interval '1 second' < clock_timestamp())""",
+                [DEADLINE_GRACE_SECONDS, self.worker_id, DEADLINE_GRACE_SECONDS],
+            )
+            charges = [Charge(*row) for row in cursor.fetchall()]
+        tokens = {charge.token for charge in charges}
+        self.asked = {token: asked for token, asked in self.asked.items() if token in tokens}
+        return charges
+
+    def _look_after(self, charge: Charge, now: float) -> None:
+        if charge.overdue:
+            log.warning("killed_past_deadline", run_id=charge.run_id, pid=charge.pid)
+            self._end(charge, timed_out=True)
+            return
+        grace = settings.CANCEL_GRACE_SECONDS
+        asked = self.asked.get(charge.token)
+        if asked is None:
+            self.asked[charge.token] = Asked(at=now)
+            _signal(charge.pid, signal.SIGUSR2)
+        elif asked.interrupted_at is None and now - asked.at >= grace:
+            asked.interrupted_at = now
+            _signal(charge.pid, signal.SIGUSR2)
+        elif asked.interrupted_at is not None and now - asked.interrupted_at >= grace:
+            log.warning("killed_after_cancel", run_id=charge.run_id, pid=charge.pid)
+            self._end(charge, timed_out=False)
+
+    def _end(self, charge: Charge, *, timed_out: bool) -> None:
+        """Kills the slot and only then says how the run ended: nothing of it works any more."""
+        claim = lifecycle.held(charge.run_id, token=charge.token)
+        self._kill([charge.pid])
+        if claim is not None:
+            lifecycle.settle([(claim, _timed_out(claim) if timed_out else Cancelled())])
+
+    def _interrupt_all(self) -> None:
+        """The grace of a stop is over: what still works is killed and goes back to the queue, uncounted."""
+        assert self.worker_id is not None
+        held = lifecycle.held_by(self.worker_id)
+        if held:
+            self._kill(self._slots())
+            lifecycle.give_back(held)
+
+    def _bury(self) -> None:
+        """The worker's main process is gone: its orphans die, and its runs need not wait for the lease."""
+        self._kill(sorted(self.slots))
+        if self.worker_id is None:
+            return
+        try:
+            if self.stopping_at is not None:
+                lifecycle.give_back(lifecycle.held_by(self.worker_id))
+            workers.end_processes(self.worker_id, alive=())
+            workers.retire(self.worker_id)
+            lifecycle.rescue()
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("burial_left_to_the_sweep", worker=self.name, error=str(error).strip())
+
+    def _kill(self, pids: Sequence[int]) -> None:
+        """Kills processes and everything they started, and waits until they are gone."""
+        doomed: list[psutil.Process] = []
+        for pid in pids:
+            try:
+                process = psutil.Process(pid)
+                doomed += [*process.children(recursive=True), process]
+            except psutil.NoSuchProcess:
+                continue
+        for process in doomed:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(doomed, timeout=5)
+
+
+def _timed_out(claim: Claim) -> Failed:
+    return Failed(
+        reason="timeout",
+        type="TimeoutError",
+        message=f"Killed: it took longer than the {claim.timeout_seconds} s the job allows, and did not stop.",
+    )
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        log.info("slot_already_gone", pid=pid)
+
+
+def fork(*, name: str, lanes: Sequence[str], concurrency: int) -> int:
+    """Forks the heartbeat process of this worker; returns its pid in the worker, never returns in the child."""
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        _be(Heartbeat(name=name, parent=parent, lanes=lanes, concurrency=concurrency))
+    except BaseException:
+        log.exception("heartbeat_died", worker=name)
+        os._exit(1)
+    os._exit(0)
+
+
+def _be(heartbeat: Heartbeat) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: heartbeat.stop())
+    signal.signal(signal.SIGUSR1, lambda *_: heartbeat.set_ready())
+    threading.Thread(target=sweep.run_for_ever, name="sweep", daemon=True).start()
+    heartbeat.run()

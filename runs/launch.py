@@ -1,0 +1,267 @@
+"""The only creator of runs: checks whether a launch may be, and makes the row with all its provenance.
+
+The row and whatever belongs to it (labels, the key's count) are one transaction of the caller's or its own;
+the hint to the workers goes out after the commit. After that the run cannot be lost.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from jobs import parameters as job_parameters
+from jobs import priority as priorities
+from jobs.executors import templating
+from jobs.models import Job
+from runs import dispatch
+from runs.models import ClaimGroup, Run, RunLabel, TriggerKind
+from runs.plain import plain
+from runs.status import Status
+from triggers.models import ApiKey, Trigger
+
+LABEL_LENGTH = 200
+
+
+class LaunchRefused(Exception):
+    """A launch that may not be; the message is a sentence for whoever asked, `code` one word for programs."""
+
+    code = "refused"
+
+    def __init__(self, message: str, **extra: Any) -> None:
+        super().__init__(message)
+        self.extra = extra
+
+
+class JobPaused(LaunchRefused):
+    """The job is paused; `extra` has `paused_until`, `paused_by` and `paused_reason`."""
+
+    code = "job_paused"
+
+
+class JobInactive(LaunchRefused):
+    """The job was taken out of use."""
+
+    code = "job_inactive"
+
+
+class JobBroken(LaunchRefused):
+    """The job's function or program is gone."""
+
+    code = "job_broken"
+
+
+class TriggerDisabled(LaunchRefused):
+    """The trigger that was to start the job is disabled."""
+
+    code = "trigger_disabled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Who or what wants a run. `sentence` is kept for ever, so it names names and not only ids."""
+
+    kind: TriggerKind
+    sentence: str
+    trigger: Trigger | None = None
+    slot: datetime | None = None
+    api_key: ApiKey | None = None
+    user: AbstractBaseUser | None = None
+    parent: Run | None = None
+    retry_of: Run | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a caller may ask of one launch, beyond the job; everything is optional."""
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    priority: int | None = None
+    dedup_key: str | None = None
+    run_at: datetime | None = None
+    tags: Sequence[str] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    target: str | None = None
+    retain_for_seconds: int | None = None
+    persistent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launched:
+    """The run, and whether this launch made it; not if the dedup key already had an open one."""
+
+    run: Run
+    created: bool
+
+
+def launch(job: Job, *, cause: Cause, request: Request | None = None) -> Launched:
+    """Makes a run of `job`.
+
+    Raises a LaunchRefused if the job is paused, inactive or broken or the trigger disabled, and
+    `jobs.parameters.InvalidParameters` if the merged parameters do not fit the job's schema. Parameters are
+    merged at the top level: request over trigger over the job's defaults.
+    """
+    request = request or Request()
+    check(job, trigger=cause.trigger)
+    merged = merged_parameters(job, trigger=cause.trigger, given=request.parameters)
+    job_parameters.validate(job.schema, merged)
+    run = _row(job, cause=cause, request=request, parameters=merged)
+    with transaction.atomic():
+        found = _insert(run)
+        if found is not None:
+            return Launched(run=found, created=False)
+        _label(run)
+        if cause.api_key is not None:
+            ApiKey.objects.filter(pk=cause.api_key.pk).update(launches=F("launches") + 1)
+        if run.status == Status.QUEUED:
+            dispatch.hint_after_commit(run.lane)
+    return Launched(run=run, created=True)
+
+
+def retry(run: Run, *, cause: Cause, parameters: Mapping[str, Any] | None = None) -> Launched:
+    """Launches `run`'s job once more with the run's parameters, or with the given ones in their place.
+
+    Raises what `launch` raises, and LaunchRefused for a run that is still open.
+    """
+    if not run.is_final:
+        raise LaunchRefused(f"Run {run.pk} is still {run.status}: only a run that has ended can be retried.")
+    request = Request(
+        parameters=run.parameters if parameters is None else parameters,
+        dedup_key=run.dedup_key,
+        tags=run.tags,
+        metadata=run.metadata,
+        target=run.target,
+        retain_for_seconds=run.retain_for_seconds,
+        persistent=run.persistent,
+    )
+    return launch(run.job, cause=cause, request=request)
+
+
+def check(job: Job, *, trigger: Trigger | None = None) -> None:
+    """Raises the LaunchRefused that a launch of `job` by `trigger` would meet right now."""
+    now = timezone.now()
+    if job.status == Job.Status.INACTIVE:
+        raise JobInactive(f"The job {job.slug!r} is inactive: nothing can start it.")
+    if job.is_paused(now):
+        until = f" until {job.paused_until.isoformat()}" if job.paused_until else ""
+        by = f" by {job.paused_by}" if job.paused_by else ""
+        why = f": {job.paused_reason}" if job.paused_reason else ""
+        raise JobPaused(
+            f"The job {job.slug!r} was paused{by}{until}{why}.",
+            paused_until=job.paused_until,
+            paused_by=job.paused_by,
+            paused_reason=job.paused_reason,
+        )
+    if job.broken_reason:
+        raise JobBroken(f"The job {job.slug!r} is broken: {job.broken_reason}")
+    if trigger is not None and not trigger.enabled:
+        raise TriggerDisabled(f"The trigger {trigger.label!r} of the job {job.slug!r} is disabled.")
+
+
+def merged_parameters(job: Job, *, trigger: Trigger | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Request over trigger over the job's defaults, at the top level (product.md, Parameters)."""
+    return job_parameters.merge(job.defaults, trigger.parameters if trigger else {}, given)
+
+
+def _row(job: Job, *, cause: Cause, request: Request, parameters: dict[str, Any]) -> Run:
+    now = timezone.now()
+    later = request.run_at is not None and request.run_at > now
+    parent = cause.parent
+    return Run(
+        job=job,
+        job_version=job.version,
+        group=ClaimGroup.objects.get_or_create(job=job, key="")[0],
+        status=Status.SCHEDULED if later else Status.QUEUED,
+        priority=_priority(job, cause=cause, asked=request.priority),
+        trigger_kind=cause.kind,
+        trigger=cause.trigger,
+        trigger_name=cause.trigger.label if cause.trigger else "",
+        cause=plain(cause.sentence)[:500],
+        slot=cause.slot,
+        api_key=cause.api_key,
+        created_by=cause.user,
+        parent=parent,
+        root_id=(parent.root_id or parent.pk) if parent else None,
+        retry_of=cause.retry_of,
+        context=plain(dict(cause.context)),
+        parameters=parameters,
+        target=request.target or None,
+        tags=list(dict.fromkeys([*job.tags, *request.tags])),
+        metadata=dict(request.metadata),
+        dedup_key=request.dedup_key or _dedup_key(job, parameters),
+        persistent=request.persistent,
+        retain_for_seconds=request.retain_for_seconds,
+        max_attempts=job.max_attempts,
+        created_at=now,
+        run_at=request.run_at,
+        due_at=request.run_at if later else None,
+        queued_at=None if later else now,
+    )
+
+
+def _priority(job: Job, *, cause: Cause, asked: int | None) -> int:
+    """The first given of request, trigger, job, default of the kind (product.md, Which number wins)."""
+    retried = cause.retry_of
+    if asked is not None:
+        return asked
+    if retried is not None:
+        return retried.priority
+    if cause.parent is not None and cause.parent.lane == "bulk":
+        return cause.parent.priority
+    for given in (cause.trigger.priority if cause.trigger else None, job.priority):
+        if given is not None:
+            return given
+    return priorities.OF_KIND[cause.kind]
+
+
+def _dedup_key(job: Job, parameters: Mapping[str, Any]) -> str | None:
+    if not job.dedup_key_template:
+        return None
+    template = templating.parse(job.dedup_key_template)
+    if templating.is_absent(template, parameters):
+        return None
+    return template.fill(lambda name: templating.text_of(parameters[name]))[:200] or None
+
+
+def _insert(run: Run) -> Run | None:
+    """Inserts `run`; returns the open run of the same dedup key if there is one.
+
+    The open run may end between our failed insert and our look for it, and then neither is there: so both
+    are tried again until one of them holds.
+    """
+    while True:
+        try:
+            with transaction.atomic():
+                run.save(force_insert=True)
+            return None
+        except IntegrityError as error:
+            if run.dedup_key is None or "run_one_open_a_dedup_key" not in str(error):
+                raise
+        found = Run.objects.open().filter(job=run.job, dedup_key=run.dedup_key).first()
+        if found is not None:
+            return found
+
+
+def _label(run: Run) -> None:
+    """Writes what the run can be searched by; secrets are no search words."""
+    shown = job_parameters.mask(run.job.schema, run.parameters)
+    labels = [RunLabel(run=run, kind="tag", key="", value=tag[:LABEL_LENGTH]) for tag in run.tags]
+    for kind, pairs in (("metadata", run.metadata), ("parameter", shown)):
+        labels += [
+            RunLabel(run=run, kind=kind, key=key[:100], value=label_text(value))
+            for key, value in pairs.items()
+            if isinstance(value, str | int | float)
+        ]
+    if labels:
+        RunLabel.objects.bulk_create(labels)
+
+
+def label_text(value: str | int | float) -> str:
+    """How a value is written as a label, and how a filter must write it to find it."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text[:LABEL_LENGTH]

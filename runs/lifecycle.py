@@ -1,0 +1,350 @@
+"""The only writer of `Run.status`: every verb of the state machine, each one guarded statement.
+
+A move names the statuses it may leave and, where somebody holds a claim, the claim's token. A row that does
+not come back was moved by another first; callers take that quietly. Ended runs are counted in the statement
+that ends them (`runs.tallies`), so a counter can neither miss nor repeat one. Times are the database's.
+"""
+
+import json
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import QuerySet
+
+from jobs import retry
+from jobs.executors import Cancelled, Failed, Outcome, Submitted, Succeeded, Waiting
+from jobs.retry import RetryPolicy
+from runs.models import Run, RunEvent
+from runs.plain import plain
+from runs.status import FINAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A run that this process may carry out, with all that is needed to do so; `token` proves the claim."""
+
+    id: int
+    token: int
+    attempt: int
+    max_attempts: int
+    failed_attempts: int
+    trigger_kind: str
+    parameters: Mapping[str, Any]
+    context: Mapping[str, Any]
+    tags: Sequence[str]
+    created_at: datetime
+    deadline_at: datetime | None
+    job_id: int
+    slug: str
+    executor: str
+    configuration: Mapping[str, Any]
+    schema: Mapping[str, Any]
+    timeout_seconds: int
+    retry_policy: RetryPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What a move left behind: who was moved, to which status, in which lane."""
+
+    id: int
+    job_id: int
+    status: str
+    lane: str
+    attempt: int
+    cancel_requested: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settlement:
+    """One run's part of `settle`, as the database reads it."""
+
+    id: int
+    token: int
+    status: str
+    outcome: str
+    result: Any = None
+    failure_reason: str | None = None
+    error: dict[str, Any] | None = None
+    delay_seconds: float | None = None
+    due_at: str | None = None
+    next_step: str | None = None
+    state: Mapping[str, Any] | None = field(default=None)
+
+
+_FINAL = ", ".join(f"'{status.value}'" for status in FINAL)
+_MOVED = "r.id, r.job_id, r.status, r.lane, r.attempt, r.cancel_requested_at IS NOT NULL AS cancel_requested"
+_COUNTED = "r.trigger_id, r.trigger_kind, r.queued_at, r.started_at, r.finished_at"
+# The attempt that ends here, as an entry of `Run.attempts`; `{outcome}` and `{error}` are SQL.
+_ATTEMPT = """jsonb_build_array(jsonb_build_object(
+    'attempt', r.attempt, 'outcome', {outcome}, 'worker', r.worker, 'queued_at', r.queued_at,
+    'started_at', r.started_at, 'finished_at', clock_timestamp(), 'error', {error}))"""
+# A settled attempt that would be followed by another one ends here if a cancel was asked. Written out where it
+# is used, because PostgreSQL evaluates it on the newest version of the row, locked, and not on a snapshot of it.
+_BECOMES = """CASE WHEN x.status IN ('scheduled', 'waiting') AND r.cancel_requested_at IS NOT NULL
+    THEN 'cancelled' ELSE x.status END"""
+_LOST_ERROR = """jsonb_build_object('type', 'WorkerLost', 'traceback', '', 'message',
+    'The worker ' || r.worker || ' vanished in the middle of attempt ' || r.attempt || '.')"""
+
+
+def _move(update: str, arguments: Sequence[Any]) -> list[Moved]:
+    """Runs `update`, an UPDATE of runs_run as r without RETURNING, and counts what it ended."""
+    statement = f"""
+        WITH moved AS ({update} RETURNING {_MOVED}, {_COUNTED}),
+        counted AS (
+            INSERT INTO runs_tallydelta (job_id, trigger_id, trigger_kind, lane, status, runs, timed,
+                                         duration_seconds, wait_seconds, last_run_id, last_run_at)
+            SELECT job_id, trigger_id, trigger_kind, lane, status, count(*), count(started_at),
+                   coalesce(sum(extract(epoch FROM finished_at - started_at)), 0),
+                   coalesce(sum(extract(epoch FROM started_at - queued_at)), 0),
+                   max(id), max(finished_at)
+            FROM moved WHERE status IN ({_FINAL})
+            GROUP BY job_id, trigger_id, trigger_kind, lane, status)
+        SELECT id, job_id, status, lane, attempt, cancel_requested FROM moved"""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, arguments)
+        return [
+            Moved(
+                id=row[0], job_id=row[1], status=row[2], lane=row[3], attempt=row[4], cancel_requested=row[5]
+            )
+            for row in cursor.fetchall()
+        ]
+
+
+def claim(*, lane: str, limit: int, process_id: int, worker: str) -> list[Claim]:
+    """Takes up to `limit` of the lane's best startable runs for a slot: by priority, then age.
+
+    What may start is decided by the view `runs_gate`, which `runs.why` words. Nothing is taken for a
+    process whose worker has lost its lease or is stopping.
+    """
+    return _claims("SELECT * FROM runs_claim(%s, %s, %s, %s)", [lane, limit, process_id, worker])
+
+
+def _claims(query: str, arguments: Sequence[Any]) -> list[Claim]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, arguments)
+        columns = [column.name for column in cursor.description or ()]
+        return [_claim(dict(zip(columns, row, strict=True))) for row in cursor.fetchall()]
+
+
+def _claim(row: dict[str, Any]) -> Claim:
+    policy = RetryPolicy(
+        max_attempts=row["max_attempts"],
+        first_delay_seconds=row.pop("retry_first_delay_seconds"),
+        longest_delay_seconds=row.pop("retry_longest_delay_seconds"),
+        factor=row.pop("retry_factor"),
+        jitter=row.pop("retry_jitter"),
+    )
+    for name in ("parameters", "context", "configuration", "schema"):
+        row[name] = json.loads(row[name])
+    return Claim(retry_policy=policy, **row)
+
+
+_HELD = """
+    SELECT r.id, r.claim_token AS token, r.attempt, r.max_attempts, r.failed_attempts, r.trigger_kind,
+        r.parameters, r.context, r.tags, r.created_at, r.deadline_at, j.id AS job_id, j.slug, j.executor,
+        j.configuration, j.schema, j.timeout_seconds, j.retry_first_delay_seconds,
+        j.retry_longest_delay_seconds, j.retry_factor, j.retry_jitter
+    FROM runs_run r JOIN jobs_job j ON j.id = r.job_id
+    WHERE r.id = %s AND r.claim_token = %s AND r.status = 'running'"""
+
+
+def held(run_id: int, *, token: int) -> Claim | None:
+    """The claim on a running run, for whoever must settle it in its slot's place; None if it is over."""
+    claims = _claims(_HELD, [run_id, token])
+    return claims[0] if claims else None
+
+
+def held_by(worker_id: int) -> list[tuple[int, int]]:
+    """The claims (id, token) that slots of the worker hold."""
+    held = Run.objects.filter(status=Run.Status.RUNNING, process__worker_id=worker_id)
+    return [(run_id, token) for run_id, token in held.values_list("pk", "claim_token") if token is not None]
+
+
+def settle(settled: Iterable[tuple[Claim, Outcome]]) -> list[Moved]:
+    """Ends or continues claimed runs by the outcome of their attempt; who lost the claim changes nothing.
+
+    A failed attempt goes on as `scheduled` while the job's retry policy allows one more, unless a cancel
+    was asked meanwhile. Returns what was really moved.
+    """
+    entries = [_settlement(claim, outcome) for claim, outcome in settled]
+    update = f"""
+        UPDATE runs_run r SET
+            status = {_BECOMES},
+            result = CASE WHEN x.status = 'succeeded' THEN x.result ELSE r.result END,
+            failure_reason = CASE WHEN {_BECOMES} = 'failed' THEN x.failure_reason END,
+            error = x.error,
+            failed_attempts = r.failed_attempts + (x.failure_reason IS NOT NULL)::int,
+            attempts = CASE WHEN {_BECOMES} IN ('scheduled', 'waiting')
+                THEN r.attempts || {_ATTEMPT.format(outcome="x.outcome", error="x.error")} ELSE r.attempts END,
+            cancelled_by = CASE WHEN {_BECOMES} = 'cancelled' AND r.cancelled_by = ''
+                THEN 'the job itself' ELSE r.cancelled_by END,
+            due_at = CASE WHEN {_BECOMES} IN ('scheduled', 'waiting')
+                THEN coalesce(x.due_at, clock_timestamp() + x.delay_seconds * interval '1 second') END,
+            next_step = x.next_step,
+            state = x.state,
+            finished_at = CASE WHEN {_BECOMES} IN ({_FINAL}) THEN clock_timestamp() END
+        FROM jsonb_to_recordset(%s::jsonb) AS x(
+            id bigint, token bigint, status text, outcome text, result jsonb, failure_reason text,
+            error jsonb, delay_seconds float8, due_at timestamptz, next_step text, state jsonb)
+        WHERE r.id = x.id AND r.claim_token = x.token AND r.status = 'running'"""
+    return _move(update, [json.dumps([plain(asdict(entry)) for entry in entries])])
+
+
+def _settlement(claim: Claim, outcome: Outcome) -> _Settlement:
+    match outcome:
+        case Succeeded():
+            return _Settlement(
+                id=claim.id, token=claim.token, status="succeeded", outcome="succeeded", result=outcome.result
+            )
+        case Failed():
+            return _failure(claim, outcome)
+        case Cancelled():
+            return _Settlement(id=claim.id, token=claim.token, status="cancelled", outcome="cancelled")
+        case Waiting():
+            return _Settlement(
+                id=claim.id,
+                token=claim.token,
+                status="waiting",
+                outcome="waiting",
+                due_at=outcome.resume_at.isoformat(),
+                next_step=outcome.next_step,
+                state=outcome.state,
+            )
+        case Submitted():
+            raise TypeError(f"Run {claim.id}: executor {claim.executor!r} submitted to no known engine.")
+
+
+def _failure(claim: Claim, failed: Failed) -> _Settlement:
+    decision = retry.decide(
+        claim.retry_policy, attempt=claim.failed_attempts + 1, failed=failed, random=random.random
+    )
+    again = isinstance(decision, retry.RetryIn)
+    return _Settlement(
+        id=claim.id,
+        token=claim.token,
+        status="scheduled" if again else "failed",
+        outcome=failed.reason,
+        failure_reason=failed.reason,
+        error={"type": failed.type, "message": failed.message, "traceback": failed.traceback},
+        delay_seconds=decision.seconds if isinstance(decision, retry.RetryIn) else None,
+    )
+
+
+def give_back(held: Iterable[tuple[int, int]]) -> list[Moved]:
+    """Puts claimed runs (id, token) back in the queue without counting the attempt: a worker that stops."""
+    update = f"""
+        UPDATE runs_run r SET
+            status = CASE WHEN r.cancel_requested_at IS NULL THEN 'queued' ELSE 'cancelled' END,
+            attempts = r.attempts || {_ATTEMPT.format(outcome="'interrupted'", error="NULL::jsonb")},
+            attempt = r.attempt - 1,
+            queued_at = clock_timestamp(), started_at = NULL, deadline_at = NULL, progress = NULL,
+            process_id = NULL, worker = '',
+            finished_at = CASE WHEN r.cancel_requested_at IS NOT NULL THEN clock_timestamp() END
+        FROM unnest(%s::bigint[], %s::bigint[]) AS x(id, token)
+        WHERE r.id = x.id AND r.claim_token = x.token AND r.status = 'running'"""
+    pairs = list(held)
+    return _move(update, [[pair[0] for pair in pairs], [pair[1] for pair in pairs]])
+
+
+def rescue(*, limit: int = 500) -> list[Moved]:
+    """Takes runs back whose slot is dead or whose worker's lease has passed: their attempt is lost.
+
+    Back to the queue, unless a cancel was asked (cancelled), the job says `on_lost: fail` (worker_lost), or
+    this was the third worker the run has taken with it (poisoned). Lost attempts do not use up the job's.
+    """
+    update = f"""
+        UPDATE runs_run r SET
+            status = x.becomes,
+            lost_attempts = r.lost_attempts + 1,
+            attempts = CASE WHEN x.becomes = 'queued'
+                THEN r.attempts || {_ATTEMPT.format(outcome="'lost'", error=_LOST_ERROR)} ELSE r.attempts END,
+            failure_reason = CASE WHEN x.becomes = 'failed' THEN x.reason END,
+            error = CASE WHEN x.becomes = 'failed' THEN {_LOST_ERROR} END,
+            claim_token = nextval('runs_claim_token'),
+            queued_at = CASE WHEN x.becomes = 'queued' THEN clock_timestamp() ELSE r.queued_at END,
+            finished_at = CASE WHEN x.becomes <> 'queued' THEN clock_timestamp() END
+        FROM (
+            SELECT held.id, held.claim_token,
+                CASE WHEN held.cancel_requested_at IS NOT NULL THEN 'cancelled'
+                     WHEN held.lost_attempts + 1 >= %s OR j.on_lost = 'fail' THEN 'failed'
+                     ELSE 'queued' END AS becomes,
+                CASE WHEN held.lost_attempts + 1 >= %s THEN 'poisoned' ELSE 'worker_lost' END AS reason
+            FROM runs_run held
+            JOIN jobs_job j ON j.id = held.job_id
+            LEFT JOIN runs_workerprocess p ON p.id = held.process_id
+            LEFT JOIN runs_worker w ON w.id = p.worker_id
+            WHERE held.status = 'running' AND held.external_id IS NULL
+              AND (w.id IS NULL OR w.lease_until < clock_timestamp() OR p.ended_at IS NOT NULL)
+            LIMIT %s FOR UPDATE OF held SKIP LOCKED
+        ) x
+        WHERE r.id = x.id AND r.claim_token = x.claim_token AND r.status = 'running'"""
+    losses = settings.LOST_ATTEMPTS_LIMIT
+    with transaction.atomic():
+        moved = _move(update, [losses, losses, limit])
+        _note(moved, kind="rescued")
+    return moved
+
+
+def enqueue(*, limit: int = 1000) -> list[Moved]:
+    """Moves what is due from scheduled and waiting to queued, the longest overdue first."""
+    return _move(
+        """
+        UPDATE runs_run r SET status = 'queued', queued_at = clock_timestamp(), due_at = NULL
+        FROM (
+            SELECT id FROM runs_run
+            WHERE status IN ('scheduled', 'waiting') AND due_at <= clock_timestamp()
+            ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
+        ) x
+        WHERE r.id = x.id AND r.status IN ('scheduled', 'waiting')""",
+        [limit],
+    )
+
+
+def skip(*, limit: int = 1000) -> list[Moved]:
+    """Skips what waits for a job that was made inactive."""
+    return _move(
+        """
+        UPDATE runs_run r SET status = 'skipped', skip_reason = 'The job is inactive.', due_at = NULL,
+               finished_at = clock_timestamp()
+        FROM (
+            SELECT held.id FROM runs_run held JOIN jobs_job j ON j.id = held.job_id
+            WHERE held.status IN ('scheduled', 'queued') AND j.status = 'inactive'
+            LIMIT %s FOR UPDATE OF held SKIP LOCKED
+        ) x
+        WHERE r.id = x.id AND r.status IN ('scheduled', 'queued')""",
+        [limit],
+    )
+
+
+def cancel(runs: QuerySet[Run], *, by: str) -> list[Moved]:
+    """Ends what is open and not running, and asks what is running to stop; final runs are left alone.
+
+    A running one is `cancelled` only when its work has really stopped: its worker learns of the request
+    from the row (`runs.heartbeat`). Asking twice changes nothing.
+    """
+    update = """
+        UPDATE runs_run r SET
+            cancel_requested_at = coalesce(r.cancel_requested_at, clock_timestamp()),
+            cancelled_by = CASE WHEN r.cancelled_by = '' THEN %s ELSE r.cancelled_by END,
+            status = CASE WHEN r.status = 'running' THEN 'running' ELSE 'cancelled' END,
+            due_at = NULL,
+            finished_at = CASE WHEN r.status <> 'running' THEN clock_timestamp() END
+        WHERE r.id = ANY(%s) AND (r.status IN ('scheduled', 'queued', 'waiting')
+              OR (r.status = 'running' AND r.cancel_requested_at IS NULL))"""
+    with transaction.atomic():
+        moved = _move(update, [by[:200], list(runs.values_list("pk", flat=True))])
+        _note(moved, kind="cancel_requested", actor=by[:200])
+    return moved
+
+
+def _note(moved: Iterable[Moved], *, kind: str, actor: str = "") -> None:
+    RunEvent.objects.bulk_create(
+        RunEvent(run_id=run.id, kind=kind, actor=actor, detail={"attempt": run.attempt, "status": run.status})
+        for run in moved
+    )

@@ -1,0 +1,124 @@
+"""What a claim is made of: the tokens, the one predicate (`runs_gate`), and the claim itself (`runs_claim`)."""
+
+from typing import ClassVar
+
+from django.db import migrations
+
+TOKENS = "CREATE SEQUENCE runs_claim_token AS bigint"
+
+# The one predicate "may a run of this group start now?". The claim takes from groups without a blocker, and
+# runs/why.py words the same row. `free` is how many more may start at once; NULL: no limit.
+GATE = """
+CREATE VIEW runs_gate AS
+SELECT g.id AS group_id, g.job_id,
+    CASE
+        WHEN j.status = 'inactive' THEN 'job_inactive'
+        WHEN j.status = 'paused' AND (j.paused_until IS NULL OR j.paused_until > now()) THEN 'job_paused'
+        WHEN busy.running >= j.max_concurrent_runs THEN 'job_limit'
+    END AS blocker,
+    j.max_concurrent_runs - busy.running AS free
+FROM runs_claimgroup g
+JOIN jobs_job j ON j.id = g.job_id
+LEFT JOIN LATERAL (
+    SELECT count(*) AS running FROM runs_run r WHERE r.job_id = g.job_id AND r.status = 'running'
+) busy ON j.max_concurrent_runs IS NOT NULL
+"""
+
+# One round trip, several statements, because each statement of a function sees what was committed before it:
+# 1. the groups that have queued runs in the lane, found by jumping from group to group through the index;
+# 2. of jobs with a limit, the rows are locked, so that only one claim at a time counts their running runs.
+#    Who is not given the lock leaves the job to the claim that has it;
+# 3. with that in hand, the best runs over all open groups, locked and taken. A few more than wanted are looked
+#    at, because the first ones may be locked by claims that are under way.
+CLAIM = """
+CREATE FUNCTION runs_claim(wanted_lane text, wanted int, slot_process bigint, slot_name text)
+RETURNS TABLE (
+    id bigint, token bigint, attempt smallint, max_attempts smallint, failed_attempts smallint,
+    trigger_kind varchar, parameters jsonb, context jsonb, tags varchar[], created_at timestamptz,
+    deadline_at timestamptz, job_id bigint, slug varchar, executor varchar, configuration jsonb, schema jsonb,
+    timeout_seconds int, retry_first_delay_seconds float8, retry_longest_delay_seconds float8,
+    retry_factor float8, retry_jitter float8)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    waiting bigint[];
+    counted bigint[];
+BEGIN
+    IF EXISTS (SELECT 1 FROM runs_lane l WHERE l.name = wanted_lane AND l.paused_at IS NOT NULL)
+       OR NOT EXISTS (
+           SELECT 1 FROM runs_workerprocess p JOIN runs_worker w ON w.id = p.worker_id
+           WHERE p.id = slot_process AND p.ended_at IS NULL AND w.stopping_at IS NULL
+             AND w.lease_until > clock_timestamp())
+    THEN RETURN; END IF;
+
+    waiting := ARRAY(
+        WITH RECURSIVE jump AS (
+            (SELECT r.group_id FROM runs_run r WHERE r.status = 'queued' AND r.lane = wanted_lane
+             ORDER BY r.group_id LIMIT 1)
+            UNION ALL
+            SELECT (SELECT r.group_id FROM runs_run r WHERE r.status = 'queued' AND r.lane = wanted_lane
+                    AND r.group_id > jump.group_id ORDER BY r.group_id LIMIT 1)
+            FROM jump WHERE jump.group_id IS NOT NULL)
+        SELECT jump.group_id FROM jump WHERE jump.group_id IS NOT NULL);
+    IF waiting = '{}' THEN RETURN; END IF;
+
+    counted := ARRAY(
+        SELECT j.id FROM jobs_job j
+        WHERE j.max_concurrent_runs IS NOT NULL
+          AND j.id IN (SELECT g.job_id FROM runs_claimgroup g WHERE g.id = ANY(waiting))
+        ORDER BY j.id FOR NO KEY UPDATE SKIP LOCKED);
+
+    RETURN QUERY
+    WITH open AS (
+        SELECT gate.group_id, gate.job_id, gate.free FROM runs_gate gate
+        WHERE gate.group_id = ANY(waiting) AND gate.blocker IS NULL
+          AND (gate.free IS NULL OR gate.job_id = ANY(counted))
+    ), head AS (
+        SELECT best.id, best.priority, open.free,
+               row_number() OVER (PARTITION BY open.job_id ORDER BY best.priority, best.id) AS place
+        FROM open CROSS JOIN LATERAL (
+            SELECT r.id, r.priority FROM runs_run r
+            WHERE r.status = 'queued' AND r.lane = wanted_lane AND r.group_id = open.group_id
+            ORDER BY r.priority, r.id LIMIT wanted + 16) best
+    ), taken AS (
+        SELECT r.id FROM runs_run r
+        JOIN (SELECT head.id FROM head WHERE head.free IS NULL OR head.place <= head.free
+              ORDER BY head.priority, head.id LIMIT wanted + 16) candidate ON candidate.id = r.id
+        WHERE r.status = 'queued' AND r.lane = wanted_lane
+        ORDER BY r.priority, r.id LIMIT wanted FOR UPDATE OF r SKIP LOCKED
+    )
+    UPDATE runs_run r SET
+        status = 'running', claim_token = nextval('runs_claim_token'), process_id = slot_process,
+        worker = slot_name, attempt = r.attempt + 1, started_at = clock_timestamp(), error = NULL,
+        progress = NULL, deadline_at = clock_timestamp() + j.timeout_seconds * interval '1 second'
+    FROM taken, jobs_job j
+    WHERE r.id = taken.id AND j.id = r.job_id
+    RETURNING r.id, r.claim_token, r.attempt, r.max_attempts, r.failed_attempts, r.trigger_kind, r.parameters,
+        r.context, r.tags, r.created_at, r.deadline_at, j.id, j.slug, j.executor, j.configuration, j.schema,
+        j.timeout_seconds, j.retry_first_delay_seconds, j.retry_longest_delay_seconds, j.retry_factor,
+        j.retry_jitter;
+END $$
+"""
+
+LANES = "INSERT INTO runs_lane (name, paused_by, paused_reason) VALUES ('high','',''), ('default','',''), ('bulk','','')"
+
+# Rows of these tables live for seconds in some index: their dead entries are what a claim would stumble over.
+AUTOVACUUM = """
+ALTER TABLE {table} SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.05)
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies: ClassVar = [("runs", "0001_initial")]
+
+    operations: ClassVar = [
+        migrations.RunSQL(TOKENS, "DROP SEQUENCE runs_claim_token"),
+        migrations.RunSQL(GATE, "DROP VIEW runs_gate"),
+        migrations.RunSQL(CLAIM, "DROP FUNCTION runs_claim(text, int, bigint, text)"),
+        migrations.RunSQL(LANES, "DELETE FROM runs_lane"),
+        *(
+            migrations.RunSQL(AUTOVACUUM.format(table=table), migrations.RunSQL.noop)
+            for table in ("runs_run", "runs_tallydelta", "runs_worker", "runs_workerprocess")
+        ),
+    ]

@@ -1,0 +1,27 @@
+"""What happened: runs, what is written beside them, and the workers that carry them."""
+
+from runs.models.lane import ClaimGroup, Lane
+from runs.models.names import run_id, run_name
+from runs.models.record import Idempotency, LogChunk, RunEvent, RunLabel
+from runs.models.run import Run, TriggerKind
+from runs.models.tally import HourlyTally, Tally, TallyDelta
+from runs.models.worker import Heartbeat, Worker, WorkerProcess
+
+__all__ = [
+    "ClaimGroup",
+    "Heartbeat",
+    "HourlyTally",
+    "Idempotency",
+    "Lane",
+    "LogChunk",
+    "Run",
+    "RunEvent",
+    "RunLabel",
+    "Tally",
+    "TallyDelta",
+    "TriggerKind",
+    "Worker",
+    "WorkerProcess",
+    "run_id",
+    "run_name",
+]

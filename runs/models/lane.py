@@ -1,0 +1,45 @@
+"""Lane and ClaimGroup: what queued runs are held back by together."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from jobs import priority as priorities
+from jobs.models import Job
+
+
+class Lane(models.Model):
+    """A priority class with a Celery queue of its own, and whether it may start work."""
+
+    name = models.CharField(max_length=10, primary_key=True)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    paused_by = models.CharField(max_length=200, blank=True, default="")
+    paused_reason = models.CharField(max_length=500, blank=True, default="")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(name="lane_known", condition=Q(name__in=priorities.LANES)),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ClaimGroup(models.Model):
+    """Runs that are held back together: one for each job and concurrency key.
+
+    A claim looks at the head of each group that has queued runs, so that a hundred thousand runs of a
+    paused or limited job cost it one look and never stand before the others.
+    """
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="claimgroup_once", fields=["job", "key"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id}/{self.key}"

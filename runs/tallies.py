@@ -1,0 +1,129 @@
+"""Counters of ended runs that need no scan and cannot drift: appended by each ending, folded by the sweep.
+
+What people read is always base plus what was not folded yet, so a run counts in the moment it ends.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+_BASE = """
+    SELECT job_id, sum(succeeded), sum(failed), sum(cancelled), sum(skipped), sum(duration_seconds), sum(timed),
+        (array_agg(last_run_id ORDER BY last_run_at DESC NULLS LAST, last_run_id DESC))[1],
+        max(last_run_at),
+        (array_agg(last_run_status ORDER BY last_run_at DESC NULLS LAST, last_run_id DESC))[1]
+    FROM (
+        SELECT job_id, succeeded, failed, cancelled, skipped, duration_seconds, timed, last_run_id, last_run_at,
+            last_run_status
+        FROM runs_tally WHERE job_id = ANY(%(jobs)s)
+        UNION ALL
+        SELECT job_id,
+            CASE WHEN status = 'succeeded' THEN runs ELSE 0 END, CASE WHEN status = 'failed' THEN runs ELSE 0 END,
+            CASE WHEN status = 'cancelled' THEN runs ELSE 0 END, CASE WHEN status = 'skipped' THEN runs ELSE 0 END,
+            CASE WHEN status = 'succeeded' THEN duration_seconds ELSE 0 END,
+            CASE WHEN status = 'succeeded' THEN timed ELSE 0 END,
+            last_run_id, last_run_at, status
+        FROM runs_tallydelta WHERE job_id = ANY(%(jobs)s)
+    ) counted GROUP BY job_id"""
+
+_FOLD = """
+    WITH gone AS (
+        DELETE FROM runs_tallydelta WHERE id IN (
+            SELECT id FROM runs_tallydelta ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
+        RETURNING *),
+    hourly AS (
+        INSERT INTO runs_hourlytally AS h (hour, job_id, trigger_id, trigger_kind, lane, status, runs, timed,
+            duration_seconds, wait_seconds)
+        SELECT date_trunc('hour', last_run_at, 'UTC'), job_id, trigger_id, trigger_kind, lane, status, sum(runs),
+            sum(timed), sum(duration_seconds), sum(wait_seconds)
+        FROM gone GROUP BY 1, 2, 3, 4, 5, 6
+        ON CONFLICT (hour, job_id, trigger_id, trigger_kind, lane, status) DO UPDATE SET
+            runs = h.runs + excluded.runs, timed = h.timed + excluded.timed,
+            duration_seconds = h.duration_seconds + excluded.duration_seconds,
+            wait_seconds = h.wait_seconds + excluded.wait_seconds)
+    INSERT INTO runs_tally AS t (job_id, succeeded, failed, cancelled, skipped, duration_seconds, timed, last_run_id,
+        last_run_at, last_run_status)
+    SELECT job_id,
+        coalesce(sum(runs) FILTER (WHERE status = 'succeeded'), 0),
+        coalesce(sum(runs) FILTER (WHERE status = 'failed'), 0),
+        coalesce(sum(runs) FILTER (WHERE status = 'cancelled'), 0),
+        coalesce(sum(runs) FILTER (WHERE status = 'skipped'), 0),
+        coalesce(sum(duration_seconds) FILTER (WHERE status = 'succeeded'), 0),
+        coalesce(sum(timed) FILTER (WHERE status = 'succeeded'), 0),
+        (array_agg(last_run_id ORDER BY last_run_at DESC, last_run_id DESC))[1], max(last_run_at),
+        (array_agg(status ORDER BY last_run_at DESC, last_run_id DESC))[1]
+    FROM gone WHERE EXISTS (SELECT 1 FROM jobs_job j WHERE j.id = gone.job_id) GROUP BY job_id
+    ON CONFLICT (job_id) DO UPDATE SET
+        succeeded = t.succeeded + excluded.succeeded, failed = t.failed + excluded.failed,
+        cancelled = t.cancelled + excluded.cancelled, skipped = t.skipped + excluded.skipped,
+        duration_seconds = t.duration_seconds + excluded.duration_seconds, timed = t.timed + excluded.timed,
+        last_run_id = CASE WHEN t.last_run_at > excluded.last_run_at THEN t.last_run_id ELSE excluded.last_run_id END,
+        last_run_status = CASE WHEN t.last_run_at > excluded.last_run_at
+            THEN t.last_run_status ELSE excluded.last_run_status END,
+        last_run_at = greatest(t.last_run_at, excluded.last_run_at)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How a job's runs ended so far; durations are of succeeded runs, in seconds."""
+
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    skipped: int = 0
+    duration_seconds: float = 0.0
+    timed: int = 0
+    last_run_id: int | None = None
+    last_run_at: datetime | None = None
+    last_run_status: str | None = None
+
+    @property
+    def run_count(self) -> int:
+        """Ended runs of every kind."""
+        return self.succeeded + self.failed + self.cancelled + self.skipped
+
+    @property
+    def success_rate(self) -> float | None:
+        """Succeeded of those that succeeded or failed, 0 to 1; None before the first."""
+        judged = self.succeeded + self.failed
+        return self.succeeded / judged if judged else None
+
+    @property
+    def average_duration_seconds(self) -> float | None:
+        """The mean duration of succeeded runs; None before the first."""
+        return self.duration_seconds / self.timed if self.timed else None
+
+
+def of_jobs(job_ids: Iterable[int]) -> dict[int, Counts]:
+    """The counts of each of the given jobs, in one query."""
+    ids = list(job_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(_BASE, {"jobs": ids})
+        counted = {
+            row[0]: Counts(
+                succeeded=int(row[1]),
+                failed=int(row[2]),
+                cancelled=int(row[3]),
+                skipped=int(row[4]),
+                duration_seconds=float(row[5]),
+                timed=int(row[6]),
+                last_run_id=row[7],
+                last_run_at=row[8],
+                last_run_status=row[9],
+            )
+            for row in cursor.fetchall()
+        }
+    return {job_id: counted.get(job_id, Counts()) for job_id in ids}
+
+
+def of_job(job_id: int) -> Counts:
+    """The counts of one job."""
+    return of_jobs([job_id])[job_id]
+
+
+def fold(*, limit: int = 10_000) -> None:
+    """Adds up to `limit` appended endings to the base and the hourly tallies, in one statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FOLD, [limit])

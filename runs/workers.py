@@ -1,0 +1,119 @@
+"""Workers and their slots as the database knows them: registering, renewing the lease, noting deaths.
+
+A *worker* is a Celery worker's main process; a *slot* is a child of it that carries one run at a time. The
+worker's lease is renewed by its heartbeat process and vouches for all its slots.
+"""
+
+import os
+import socket
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection
+from django.db.models.functions import Now
+
+from runs.models import Worker, WorkerProcess
+
+# Made in the worker's main process before anything is forked, so that slots find their worker's row by it.
+node = uuid.uuid4()
+
+
+@dataclass(slots=True)
+class Slot:
+    """This process as a slot: its row, and the name people see on a run."""
+
+    process_id: int
+    name: str
+
+
+_slot: Slot | None = None
+
+
+def register(*, name: str, pid: int, lanes: Sequence[str], concurrency: int) -> int:
+    """Makes a row, with a fresh lease, for the worker of this node; returns its id."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO runs_worker (node, name, hostname, pid, lanes, concurrency, commit, lease_until)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, clock_timestamp() + %s) RETURNING id""",
+            [
+                node,
+                name,
+                socket.gethostname(),
+                pid,
+                list(lanes),
+                concurrency,
+                settings.COMMIT,
+                timedelta(seconds=settings.LEASE_SECONDS),
+            ],
+        )
+        return int(cursor.fetchone()[0])
+
+
+def renew(worker_id: int) -> bool:
+    """Prolongs the lease; False if it had passed already, and then nothing may be carried on under it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE runs_worker SET heartbeat_at = clock_timestamp(), lease_until = clock_timestamp() + %s
+               WHERE id = %s AND lease_until > clock_timestamp()""",
+            [timedelta(seconds=settings.LEASE_SECONDS), worker_id],
+        )
+        return cursor.rowcount == 1
+
+
+def retire(worker_id: int) -> None:
+    """Ends the lease now: the worker is gone, and nothing of it works any more."""
+    Worker.objects.filter(pk=worker_id).update(lease_until=Now(), stopping_at=Now())
+
+
+def stop(worker_id: int) -> None:
+    """Lets the worker claim nothing more, while what it carries may go on."""
+    Worker.objects.filter(pk=worker_id, stopping_at__isnull=True).update(stopping_at=Now())
+
+
+def set_ready(worker_id: int) -> None:
+    """Notes that the worker takes hints now."""
+    Worker.objects.filter(pk=worker_id).update(ready_at=Now())
+
+
+def end_processes(worker_id: int, *, alive: Collection[int]) -> int:
+    """Notes which slots of the worker are dead, all but those whose pids are `alive`; returns how many."""
+    gone = WorkerProcess.objects.filter(worker_id=worker_id, ended_at__isnull=True).exclude(pid__in=alive)
+    return gone.update(ended_at=Now())
+
+
+def this_slot() -> Slot | None:
+    """This process as a slot of its node's newest live worker, registered when first asked for.
+
+    None while the worker has no live lease: then nothing can be claimed either.
+    """
+    global _slot
+    if _slot is None:
+        live = Worker.objects.filter(node=node, lease_until__gt=Now(), stopping_at__isnull=True)
+        worker = live.order_by("-id").first()
+        if worker is None:
+            return None
+        process = WorkerProcess.objects.create(worker=worker, pid=os.getpid())
+        _slot = Slot(process_id=process.pk, name=f"{worker.name}:{process.pid}")
+    return _slot
+
+
+def look_again() -> None:
+    """Forgets this slot's row if it is no longer live, so that the next look registers a new one.
+
+    A claim answers "nothing" both when there is no work and when the worker lost its lease; so a slot that
+    was given nothing asks.
+    """
+    global _slot
+    if _slot is None:
+        return
+    live = WorkerProcess.objects.filter(
+        pk=_slot.process_id,
+        ended_at__isnull=True,
+        worker__lease_until__gt=Now(),
+        worker__stopping_at__isnull=True,
+    )
+    if not live.exists():
+        _slot = None
