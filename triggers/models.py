@@ -298,3 +298,21 @@ class ApiKey(models.Model):
             and (self.expires_at is None or self.expires_at > now)
             and self.owner.is_active
         )
+
+
+class Schedule(Trigger):
+    """A trigger of kind `schedule` under its own name in the admin; permissions are those of `Trigger`."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        ordering: ClassVar = ["job__name", "id"]
+
+
+class RemoteTrigger(Trigger):
+    """A trigger of kind `remote` under its own name in the admin; permissions are those of `Trigger`."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        ordering: ClassVar = ["job__name", "id"]
