@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 LEASH = Path(__file__).with_name("leash.py")
 
 
@@ -31,8 +33,8 @@ class Program:
     directory: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)  # added to our own
     account: Account | None = None  # None: as ourselves
-    # Asks it to end; the kernel sends the same one when this process dies (Linux).
-    stop_signal: signal.Signals = signal.SIGTERM
+    stop_signal: signal.Signals = signal.SIGTERM  # asks it to end
+    orphan_signal: signal.Signals = signal.SIGKILL  # what the kernel sends when we are gone (Linux)
 
 
 def start(
@@ -44,7 +46,15 @@ def start(
     error goes where `output` goes.
     """
     account = f"{program.account.uid}:{program.account.gid}" if program.account else "-"
-    leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), str(int(program.stop_signal)), account]
+    leash = [
+        sys.executable,
+        "-I",
+        "-S",
+        str(LEASH),
+        str(os.getpid()),
+        str(int(program.orphan_signal)),
+        account,
+    ]
     return subprocess.Popen(
         [*leash, *program.command],
         cwd=program.directory,
@@ -77,6 +87,24 @@ def kill_group(pid: int) -> None:
     # macOS answers EPERM for a group of zombies.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
+
+
+def end_strangers(mark: tuple[str, str]) -> None:
+    """Kill every process that was started with the environment variable `mark`, ourselves left out.
+
+    For what a killed parent left behind, however it was forked. PostgreSQL is left to
+    `config.postgres`, which ends it cleanly.
+    """
+    name, value = mark
+    for process in psutil.process_iter(["environ", "name"]):
+        environment = process.info["environ"] or {}
+        if (
+            environment.get(name) == value
+            and process.pid != os.getpid()
+            and process.info["name"] != "postgres"
+        ):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float, pause: float = 0.02) -> bool:

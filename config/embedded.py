@@ -22,13 +22,22 @@ class Unavailable(Exception):
     """A data service can't be had here; the text is a sentence for the person at the terminal."""
 
 
-def unprivileged_account() -> Account | None:
-    """Whom PostgreSQL runs as when we are root; None when we are not.
+def unprivileged_account(*, owner_of: Path | None = None) -> Account | None:
+    """Whom PostgreSQL runs as: None (ourselves) unless we are root, whom it refuses.
 
-    Raises `Unavailable` when root has no such user on this machine.
+    As root that is the owner of the data that is there already. Raises `Unavailable` when this machine
+    has no suitable user, or when the data is somebody else's.
     """
+    owner = owner_of.stat() if owner_of and owner_of.exists() else None
     if os.geteuid() != 0:
+        if owner and owner.st_uid != os.geteuid():
+            raise Unavailable(
+                f"{owner_of} belongs to user {owner.st_uid}, and we are {os.geteuid()}: start Headway as the "
+                "user who started it first, or name another folder with HEADWAY_HOME."
+            )
         return None
+    if owner and owner.st_uid:
+        return Account(uid=owner.st_uid, gid=owner.st_gid)
     for name in ("postgres", "nobody"):
         try:
             entry = pwd.getpwnam(name)

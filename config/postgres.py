@@ -16,7 +16,8 @@ import psutil
 from config.children import Account, Program, start, wait_until
 from config.embedded import OLDEST_POSTGRES, Unavailable
 
-ROLE = DATABASE = "headway"
+ROLE = "headway"
+DATABASE = "postgres"  # the one that initdb makes; nothing else lives in this cluster
 
 
 @dataclass(kw_only=True, slots=True)
@@ -31,10 +32,7 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        return self.url_of(DATABASE)
-
-    def url_of(self, database: str) -> str:
-        return f"postgresql://{ROLE}@/{database}?host={self.sockets}"
+        return f"postgresql://{ROLE}@/{DATABASE}?host={self.sockets}"
 
     def reach(self) -> int:
         """Make sure that the account can run the binaries; returns PostgreSQL's major version.
@@ -139,6 +137,7 @@ class Postgres:
             directory=self.data,
             account=self.account,
             stop_signal=signal.SIGINT,
+            orphan_signal=signal.SIGINT,
         )
 
     def is_ready(self) -> bool:
@@ -148,14 +147,6 @@ class Postgres:
         except FileNotFoundError:
             return False
         return len(lines) > 7 and lines[7].strip() == "ready"
-
-    def create_database(self) -> None:
-        """Create the site's database if it isn't there."""
-        import psycopg
-
-        with psycopg.connect(self.url_of("postgres"), autocommit=True) as connection:
-            if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
-                connection.execute(f"CREATE DATABASE {DATABASE}")
 
     def clear_leftovers(self) -> None:
         """End what a killed `up` left running on this data, then drop its stale lock file.

@@ -44,7 +44,6 @@ class Servers:
         self.start_valkey()
         self.postgres.finish(building)
         self.start_postgres()
-        self.postgres.create_database()
 
     def start_postgres(self) -> None:
         # After a kill, orphaned backends may still hold the cluster for a moment.
@@ -121,8 +120,3 @@ def servers() -> Iterator[Servers]:
     SERVERS.start()
     yield SERVERS
     SERVERS.stop()
-
-
-@pytest.fixture(scope="session")
-def django_db_modify_db_settings(servers: Servers) -> None:
-    """pytest-django's hook before it makes the test database: now there must be a server."""

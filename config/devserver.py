@@ -1,0 +1,236 @@
+"""`manage.py up`: the whole site on this machine, as children of one process that knows no Django.
+
+It chooses the addresses and secrets that the settings are read from, so it runs before them; and it stays
+small and single-threaded, so that nothing the site does can take it down.
+"""
+
+import argparse
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from config import home as kept
+from config.children import end_strangers
+from config.embedded import Unavailable, postgres_binaries, short_folder, unprivileged_account, valkey_binary
+from config.home import Home, HomeRefused
+from config.port import PortRefused, listen, wanted_port
+from config.postgres import Postgres
+from config.programs import beat, preparation, web, worker
+from config.supervisor import Child, Stopped, Supervisor, say
+from config.valkey import Valkey
+
+ROOT = Path(__file__).resolve().parent.parent
+# In all, everything ends within five seconds of being asked to.
+WORK_SECONDS, GRACE_SECONDS, SERVICE_SECONDS = 4.0, 3, 10.0
+# How long the site may take before we say what it waits for.
+PATIENCE_SECONDS = 20.0
+NAME = "up"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the site until it is asked to stop; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="manage.py up", description=__doc__)
+    add_arguments(parser)
+    options = parser.parse_args(arguments)
+    # Whatever reads our output line by line (`make up | tee log`) is to see each line at once.
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    try:
+        home = Home(Path(os.environ.get("HEADWAY_HOME") or ROOT / "var").resolve())
+        return Site(home=home, port=wanted_port()).run(reset=options.reset)
+    except (HomeRefused, PortRefused, Unavailable) as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--reset", action="store_true", help="first remove everything that `up` kept in $HEADWAY_HOME"
+    )
+
+
+class Site:
+    """The children of one site and the order they come and go in."""
+
+    def __init__(self, *, home: Home, port: int) -> None:
+        self.home = home
+        self.supervisor = Supervisor(on_change=self._write_quickstart)
+        self.port = port
+        self.postgres: Postgres | None = None
+        self.valkey: Valkey | None = None
+        self.ready = threading.Event()
+        self.announced = False
+
+    def run(self, *, reset: bool) -> int:
+        """Start everything, wait to be asked, stop everything."""
+        self._clear(reset=reset)
+        self.supervisor.listen()
+        try:
+            self._start()
+            self._announce()
+            self.supervisor.wait(lambda: False)
+        except Stopped:
+            return 0
+        finally:
+            self._stop()
+        return 0
+
+    # --- Starting -----------------------------------------------------------------------------------
+    def _clear(self, *, reset: bool) -> None:
+        """End what a killed `up` left in this home; with `reset`, remove all it kept."""
+        end_strangers(self._mark())
+        account = unprivileged_account(owner_of=self.home / kept.POSTGRES)
+        data = self.home / kept.POSTGRES
+        Postgres(data=data, sockets=data, binaries=data, account=account).clear_leftovers()
+        self.home.remove_sockets()
+        self.home.forget(kept.ENVIRONMENT, kept.QUICKSTART)
+        if reset:
+            self.home.reset()
+
+    def _mark(self) -> tuple[str, str]:
+        """The variable by which every process of this home's site is known."""
+        return "HEADWAY_UP", str(self.home.path)
+
+    def _start(self) -> None:
+        """Services, then what the first page needs, then the rest: the web answers first.
+
+        The web server and the preparation import the site while the database is still being made.
+        """
+        listener = listen(self.port)
+        if listener.getsockname()[1] != self.port:
+            say(NAME, f"Port {self.port} is taken: using {listener.getsockname()[1]} instead.")
+        self.port = listener.getsockname()[1]
+        account = unprivileged_account(owner_of=self.home / kept.POSTGRES)
+        sockets = short_folder(prefix="headway-", account=account)
+        self.home.link_sockets(sockets)
+        self._plan_services(sockets)
+        building = self.postgres.begin() if self.postgres else None
+        self._set_environment()
+        if self.valkey:
+            self.supervisor.run(Child(program=self.valkey.program()))
+        migrated = sockets / "migrated"
+        preparing = Child(program=preparation(migrated), restarts=False)
+        self.supervisor.run(preparing)
+        self.supervisor.run(Child(program=web(listener, migrated), pass_fds=[listener.fileno()]))
+        if self.postgres:
+            self.postgres.finish(building)
+            self.supervisor.run(Child(program=self.postgres.program(), before=self.postgres.clear_leftovers))
+        self._start_lanes(migrated)
+        self._until(migrated.exists, preparing)
+        threading.Thread(target=self._watch_readiness, daemon=True).start()
+        self._until(lambda: preparing.code == 0, preparing)
+        self._until(self.ready.is_set, preparing)
+
+    def _plan_services(self, sockets: Path) -> None:
+        """PostgreSQL and Valkey of our own, unless the environment names others."""
+        data = self.home / kept.POSTGRES
+        if not os.environ.get("DATABASE_URL"):
+            account = unprivileged_account(owner_of=data)
+            self.postgres = Postgres(
+                data=data, sockets=sockets, binaries=postgres_binaries(), account=account
+            )
+        if not os.environ.get("BROKER_URL"):
+            self.valkey = Valkey(sockets=sockets, binary=valkey_binary())
+
+    def _set_environment(self) -> None:
+        """What every child is told; whatever is set already wins."""
+        name, value = self._mark()
+        chosen = {
+            name: value,
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "HEADWAY_HOME": str(self.home.path),
+            "HEADWAY_DEMO": "1",
+            "HEADWAY_STOP_GRACE_SECONDS": str(GRACE_SECONDS),
+            "PUBLIC_URL": self.url,
+            "SECRET_KEY": self.home.secret_key(),
+            **({"DATABASE_URL": self.postgres.url} if self.postgres else {}),
+            **({"BROKER_URL": self.valkey.url} if self.valkey else {}),
+        }
+        for name, value in chosen.items():
+            os.environ[name] = os.environ.get(name) or value
+        shared = [each for each in chosen if each != self._mark()[0]]
+        kept.keep(self.home / kept.ENVIRONMENT, {each: os.environ[each] for each in shared})
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def _start_lanes(self, migrated: Path) -> None:
+        from config import settings  # reads what _set_environment chose
+
+        for name, lanes in (("high", "high"), ("default", "default,high"), ("bulk", "bulk")):
+            slots = settings.LANE_SLOTS[name] or os.cpu_count() or 1
+            self.supervisor.run(Child(program=worker(name, lanes=lanes, slots=slots, migrated=migrated)))
+        self.supervisor.run(Child(program=beat(migrated=migrated)))
+
+    def _until(self, condition: Callable[[], bool], preparing: Child) -> None:
+        """Wait for `condition`; without a prepared database there is no use in going on."""
+        self.supervisor.wait(lambda: condition() or bool(preparing.code))
+        if preparing.code:
+            raise Unavailable("The site could not be prepared; the lines above say why.")
+
+    # --- Running ------------------------------------------------------------------------------------
+    def _watch_readiness(self) -> None:
+        """Ask `/readyz` until it says yes; a thread, because the supervisor must not wait for an answer."""
+        asked_at, said_at, reasons = time.monotonic(), 0.0, "no answer yet"
+        while not self.ready.is_set():
+            connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
+            try:
+                connection.request("GET", "/readyz")
+                answer = connection.getresponse()
+                reasons = answer.read().decode(errors="replace")
+                if answer.status == 200:
+                    self.ready.set()
+            except (OSError, HTTPException) as error:
+                reasons = str(error)
+            finally:
+                connection.close()
+            if time.monotonic() - max(asked_at, said_at) > PATIENCE_SECONDS:
+                said_at = time.monotonic()
+                say(NAME, f"not ready yet: {reasons}")
+            time.sleep(0.25)
+
+    def _announce(self) -> None:
+        """Print how to get in and keep the same in a file."""
+        self.announced = True
+        self._write_quickstart(self.supervisor.pids())
+        access = kept.read(self.home / kept.ACCESS)
+        curl = (
+            f"curl -X POST -H 'Authorization: Bearer {access['api_key']}' "
+            f"-H 'Content-Type: application/json' -d '{{}}' {self.url}/api/jobs/noop/trigger"
+        )
+        for line in (
+            "",
+            f"Headway is ready at {self.url}",
+            f"  Log in as   {access['admin_user']}   {access['admin_password'] or '(the password you set)'}",
+            f"  API key     {access['api_key']}",
+            f"  Try         {curl}",
+            "  Ctrl-C stops it.",
+            "",
+        ):
+            say(NAME, line)
+
+    def _write_quickstart(self, pids: Mapping[str, int]) -> None:
+        if self.announced:
+            kept.keep(
+                self.home / kept.QUICKSTART,
+                {"url": self.url, **kept.read(self.home / kept.ACCESS), "pids": pids},
+            )
+
+    # --- Stopping -----------------------------------------------------------------------------------
+    def _stop(self) -> None:
+        """End what works on the data, then the broker, then the database, cleanly."""
+        say(NAME, "Stopping …")
+        services = ("valkey", "postgres")
+        working = [
+            child.program.name for child in self.supervisor.children if child.program.name not in services
+        ]
+        self.supervisor.stop(working, seconds=WORK_SECONDS)
+        for service in services:
+            self.supervisor.stop([service], seconds=SERVICE_SECONDS)
+        self.home.forget(kept.ENVIRONMENT)
+        self.home.remove_sockets()
+        say(NAME, "Stopped.")

@@ -1,0 +1,35 @@
+"""How gunicorn serves the site, here and deployed (`gunicorn -c python:config.gunicorn config.wsgi`)."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+MEMORY = "/dev/shm"  # noqa: S108
+
+bind = os.environ.get("HEADWAY_BIND") or "0.0.0.0:8000"
+workers = int(os.environ.get("HEADWAY_WEB_WORKERS") or 1)
+threads = int(os.environ.get("HEADWAY_WEB_THREADS") or 8)
+worker_class = "gthread"
+timeout = 60
+graceful_timeout = int(float(os.environ.get("HEADWAY_STOP_GRACE_SECONDS") or 25))
+keepalive = 15
+# A worker's sign of life is a file's time, which must not wait for a disk.
+worker_tmp_dir = MEMORY if os.access(MEMORY, os.W_OK) else None
+control_socket_disable = True
+
+
+def on_starting(server: Any) -> None:
+    """Nothing is served that anybody could forge a login for."""
+    from config import settings
+
+    if settings.SECRET_KEY.startswith("insecure-"):
+        raise SystemExit("SECRET_KEY is not set: set it to 50 random characters or more, and keep it.")
+
+
+def post_worker_init(worker: Any) -> None:
+    """`up` starts us while the database is still being made: visitors wait until it is migrated."""
+    gate = os.environ.get("HEADWAY_OPEN_AFTER")
+    while gate and worker.alive and not Path(gate).exists():
+        worker.notify()
+        time.sleep(0.05)

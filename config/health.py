@@ -1,0 +1,132 @@
+"""Whether the site can do its work: what `/readyz` answers and `manage.py doctor` explains."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache, partial
+
+from celery import current_app
+from django.db import Error as DatabaseError
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models.functions import Now
+from kombu.exceptions import KombuError
+
+from jobs.priority import LANES
+from runs.beat import NAME as BEAT
+from runs.models import Heartbeat, Worker
+
+# Beat notes that it lives at least once a second; a busy machine or a slow database may delay that.
+BEAT_ALIVE = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """One thing the site needs, and what to do when it is missing."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+def look() -> list[Check]:
+    """Every check, with the database's clock. What needs a database that is away is not ok either."""
+    return [*_database(), _broker()]
+
+
+def _database() -> Iterator[Check]:
+    known: dict[str, Callable[[], Check]] = {
+        "database": _connection,
+        "migrations": _migrations,
+        **{f"worker:{lane}": partial(_worker, lane) for lane in LANES},
+        "beat": _beat,
+    }
+    error: DatabaseError | None = None
+    for name, check in known.items():
+        try:
+            yield _unknown(name) if error else check()
+        except DatabaseError as caught:
+            error = caught
+            connection.close()
+            yield _failed(name, error)
+
+
+def _unknown(name: str) -> Check:
+    return Check(name=name, ok=False, detail="Unknown until the checks above are ok.")
+
+
+def _failed(name: str, error: DatabaseError) -> Check:
+    """The database is away, or what `name` asked for is not there because it isn't migrated."""
+    return Check(
+        name=name,
+        ok=False,
+        detail=f"PostgreSQL refused: {str(error).strip()}",
+        remedy="Start PostgreSQL, or correct DATABASE_URL; then run `manage.py migrate`.",
+    )
+
+
+def _connection() -> Check:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version")
+        version = cursor.fetchone()[0]
+    return Check(name="database", ok=True, detail=f"PostgreSQL {version} answers.")
+
+
+def _migrations() -> Check:
+    missing = sorted(_newest_migrations() - set(MigrationRecorder(connection).applied_migrations()))
+    return Check(
+        name="migrations",
+        ok=not missing,
+        detail="Not applied: " + ", ".join(".".join(key) for key in missing) + "."
+        if missing
+        else "All are applied.",
+        remedy="Run `manage.py migrate`.",
+    )
+
+
+@cache
+def _newest_migrations() -> frozenset[tuple[str, str]]:
+    """The last migration of each app in this checkout; reading them all takes too long for a probe."""
+    return frozenset(MigrationLoader(None).graph.leaf_nodes())
+
+
+def _worker(lane: str) -> Check:
+    alive = Worker.objects.filter(
+        lanes__contains=[lane], lease_until__gt=Now(), ready_at__isnull=False, stopping_at__isnull=True
+    )
+    names = list(alive.values_list("name", flat=True))
+    return Check(
+        name=f"worker:{lane}",
+        ok=bool(names),
+        detail=f"Taken by {', '.join(names)}." if names else f"No live worker takes the lane {lane}.",
+        remedy=f"Start one: `celery -A config worker -Q {lane} -n {lane}@%h`. Its runs wait meanwhile.",
+    )
+
+
+def _beat() -> Check:
+    alive = Heartbeat.objects.filter(name__startswith=f"{BEAT}:", at__gt=Now() - BEAT_ALIVE).exists()
+    return Check(
+        name="beat",
+        ok=alive,
+        detail="Alive." if alive else f"No beat was alive in the last {BEAT_ALIVE.seconds} s.",
+        remedy="Start it: `celery -A config beat`. Until then no schedule fires.",
+    )
+
+
+def _broker() -> Check:
+    """A launch needs no broker, but without one a run starts only when the sweep finds it."""
+    remedy = "Start Valkey, or correct BROKER_URL. Runs are accepted meanwhile; none is lost."
+    try:
+        with current_app.connection_for_write(connect_timeout=1) as broker:
+            broker.default_channel.client.ping()
+    except (KombuError, OSError, *_broker_errors()) as error:
+        detail = f"The broker doesn't answer: {error}"
+        return Check(name="broker", ok=False, detail=detail, remedy=remedy)
+    return Check(name="broker", ok=True, detail="Answers.")
+
+
+def _broker_errors() -> tuple[type[Exception], ...]:
+    broker = current_app.connection_for_write()
+    return (*broker.connection_errors, *broker.channel_errors)

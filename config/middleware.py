@@ -1,0 +1,50 @@
+"""What happens to a request before Django looks at it closely: health answers, and the API's last slash."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from config import health
+
+Answer = Callable[[HttpRequest], HttpResponse]
+
+
+class ApiSlashMiddleware:
+    """`/api/…/` means `/api/…`, for every method and without a redirect, which would lose a POST's body."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info.startswith("/api/") and request.path_info.endswith("/"):
+            request.path_info = request.path_info.rstrip("/")
+            request.path = request.path.rstrip("/")
+        return self.get_response(request)
+
+
+class HealthMiddleware:
+    """Answers `/healthz` and `/readyz` before sessions, hosts and logins: probes know none of them."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.method not in ("GET", "HEAD") or request.path_info not in ("/healthz", "/readyz"):
+            return self.get_response(request)
+        answer = _alive() if request.path_info == "/healthz" else _ready()
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+
+def _alive() -> HttpResponse:
+    return JsonResponse({"alive": True})
+
+
+def _ready() -> HttpResponse:
+    checks = health.look()
+    ready = all(check.ok for check in checks)
+    body = [{"check": check.name, "ok": check.ok, "detail": check.detail} for check in checks]
+    answer = JsonResponse({"ready": ready, "checks": body}, status=200 if ready else 503)
+    # Django's log of 5xx answers would take "not yet" for an error, at every probe.
+    answer._has_been_logged = True  # type: ignore[attr-defined]
+    return answer
