@@ -16,6 +16,7 @@ class _State:
     exposed = False
     shields = 0
     kept: BaseException | None = None
+    raised: BaseException | None = None
 
 
 _state = _State()
@@ -24,6 +25,7 @@ _state = _State()
 def deliver(exception: BaseException) -> None:
     """Raises `exception` in job code, now or as soon as that is safe. Called by signal handlers only."""
     if _state.exposed and not _state.shields:
+        _state.raised = exception
         raise exception
     # The first one stays: a cancel that comes after the time is over does not change what happened.
     _state.kept = _state.kept or exception
@@ -34,9 +36,14 @@ def kept() -> BaseException | None:
     return _state.kept
 
 
+def raised() -> BaseException | None:
+    """What was raised in job code last; it may have come out as another exception, or not at all."""
+    return _state.raised
+
+
 def forget() -> None:
-    """Drops what was kept: the attempt it was meant for is over."""
-    _state.exposed, _state.kept = False, None
+    """Drops what was delivered: the attempt it was meant for is over."""
+    _state.exposed, _state.kept, _state.raised = False, None, None
 
 
 def exposed(function: Callable[[], Any]) -> Any:
@@ -72,4 +79,5 @@ def is_shielded() -> bool:
 def _raise_kept() -> None:
     exception, _state.kept = _state.kept, None
     if exception is not None:
+        _state.raised = exception
         raise exception
