@@ -1,1 +1,87 @@
 """What every test may ask for."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from django.db import connection
+from pytest_django.plugin import DjangoDbBlocker
+
+from tests.servers import Servers
+from tests.site import Site, environment_for
+
+_copies = count(1)
+
+
+# Here and not in the plugin: of two plugins, pytest-django's own hook would win.
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(servers: Servers) -> None:
+    """pytest-django's hook before it makes the test database: now there must be a server."""
+
+
+@pytest.fixture
+def own_database(
+    servers: Servers, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[str]:
+    """A migrated database that only this test uses; what it commits is seen by other processes and threads.
+
+    A copy of the test database, made in some milliseconds and dropped afterwards whatever still uses it: no
+    table has to be emptied under a live worker, and nothing that migrations put in is lost.
+    """
+    template = connection.settings_dict["NAME"]
+    name = f"{template}_{next(_copies)}"
+    with django_db_blocker.unblock():
+        connection.close()
+        with psycopg.connect(servers.postgres.url, autocommit=True) as admin:
+            admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+            connection.settings_dict["NAME"] = name
+            yield name
+            connection.close()
+            connection.settings_dict["NAME"] = template
+            admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def broker(servers: Servers) -> Iterator[redis.Redis]:
+    """The broker, empty."""
+    with redis.Redis(unix_socket_path=str(servers.valkey.socket)) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def site(own_database: str, broker: redis.Redis, servers: Servers, tmp_path: Path) -> Iterator[Site]:
+    """The processes of a site, none of them started yet; the test's own database is theirs."""
+    found = Site(folder=tmp_path, environment=environment_for(own_database, host=servers.postgres.sockets))
+    yield found
+    found.stop_all()
+
+
+def chromium() -> str | None:
+    """The browser to drive: the system's own."""
+    return os.environ.get("HEADWAY_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Where Chromium is; asked for by tests marked `browser` only."""
+    found = chromium()
+    assert found is not None
+    return found
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip browser tests where there is no browser, and say how many; with HEADWAY_REQUIRE_BROWSER, refuse."""
+    marked = [item for item in items if item.get_closest_marker("browser")]
+    if not marked or chromium():
+        return
+    reason = "Chromium is not installed (on Debian: apt install chromium)"
+    if os.environ.get("HEADWAY_REQUIRE_BROWSER"):
+        raise pytest.UsageError(f"{len(marked)} browser tests can't run: {reason}")
+    for item in marked:
+        item.add_marker(pytest.mark.skip(reason=reason))

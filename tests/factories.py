@@ -1,0 +1,66 @@
+"""The cast of objects that tests share: each made with as little as the database asks for."""
+
+from itertools import count
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from jobs.models import Job
+from runs import causes, launch, lifecycle, workers
+from runs.lifecycle import Claim
+from runs.models import Run, WorkerProcess
+from triggers.models import Kind, Trigger
+
+_numbers = count(1)
+
+
+def make_user(**fields: Any) -> User:
+    """A person who may do nothing but be logged in."""
+    number = next(_numbers)
+    return User.objects.create_user(**{"username": f"person-{number}", "password": "long enough 1", **fields})
+
+
+def make_job(**fields: Any) -> Job:
+    """A `command` job that prints one line."""
+    number = next(_numbers)
+    given: dict[str, Any] = {
+        "slug": f"job-{number}",
+        "name": f"Job {number}",
+        "executor": "command",
+        "configuration": {"argv": ["python", "-c", "print('done')"]},
+        "retry_first_delay_seconds": 0,
+        "retry_longest_delay_seconds": 0,
+        **fields,
+    }
+    return Job.objects.create(**given)
+
+
+def make_schedule(job: Job | None = None, **fields: Any) -> Trigger:
+    """A schedule that fires daily at 02:00 UTC."""
+    return Trigger.objects.create(
+        **{"job": job or make_job(), "kind": Kind.SCHEDULE, "cron": "0 2 * * *", "name": "nightly", **fields}
+    )
+
+
+def make_run(job: Job | None = None, **request: Any) -> Run:
+    """A run somebody started by hand."""
+    return launch.launch(
+        job or make_job(), cause=causes.manual(), request=launch.Request(**request) if request else None
+    ).run
+
+
+def make_slot(*, lanes: tuple[str, ...] = ("high", "default", "bulk")) -> WorkerProcess:
+    """A slot of a live worker that is nobody: tests claim in its name."""
+    worker_id = workers.register(name="worker@test", pid=1, lanes=lanes, concurrency=1)
+    return WorkerProcess.objects.create(worker_id=worker_id, pid=1)
+
+
+def claim(slot: WorkerProcess, *, lane: str = "high", limit: int = 1) -> list[Claim]:
+    """What `slot` gets of the lane."""
+    return lifecycle.claim(lane=lane, limit=limit, process_id=slot.pk, worker="worker@test:1")
+
+
+def claim_one(slot: WorkerProcess, *, lane: str = "high") -> Claim:
+    """The one run that `slot` gets of the lane; fails if there is none."""
+    (claimed,) = claim(slot, lane=lane)
+    return claimed
