@@ -225,7 +225,7 @@ def _dedup_key(job: Job, parameters: Mapping[str, Any]) -> str | None:
     template = templating.parse(job.dedup_key_template)
     if templating.is_absent(template, parameters):
         return None
-    return template.fill(lambda name: templating.text_of(parameters[name]))[:200] or None
+    return template.fill(parameters)[:200] or None
 
 
 def _insert(run: Run) -> Run | None:

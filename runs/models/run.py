@@ -170,7 +170,11 @@ class Run(models.Model):
             ),
             models.CheckConstraint(
                 name="run_failed_has_reason",
-                condition=Q(status=Status.FAILED, failure_reason__in=FailureReason.values)
+                condition=Q(
+                    status=Status.FAILED,
+                    failure_reason__isnull=False,  # or NULL would pass: a CHECK refuses only what is false
+                    failure_reason__in=FailureReason.values,
+                )
                 | (~Q(status=Status.FAILED) & Q(failure_reason__isnull=True)),
             ),
             models.CheckConstraint(
