@@ -10,8 +10,10 @@ from django.db import Error as DatabaseError
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from kombu.exceptions import KombuError
+from redis import RedisError
 
 from jobs.priority import LANES
 from runs.beat import NAME as BEAT
@@ -41,7 +43,7 @@ def _database() -> Iterator[Check]:
         "database": _connection,
         "migrations": _migrations,
         **{f"worker:{lane}": partial(_worker, lane) for lane in LANES},
-        "beat": _beat,
+        "beat": beat,
     }
     error: DatabaseError | None = None
     for name, check in known.items():
@@ -92,11 +94,15 @@ def _newest_migrations() -> frozenset[tuple[str, str]]:
     return frozenset(MigrationLoader(None).graph.leaf_nodes())
 
 
-def _worker(lane: str) -> Check:
-    alive = Worker.objects.filter(
+def workers(lane: str) -> QuerySet[Worker]:
+    """The live workers that take hints of `lane`."""
+    return Worker.objects.filter(
         lanes__contains=[lane], lease_until__gt=Now(), ready_at__isnull=False, stopping_at__isnull=True
     )
-    names = list(alive.values_list("name", flat=True))
+
+
+def _worker(lane: str) -> Check:
+    names = list(workers(lane).values_list("name", flat=True))
     return Check(
         name=f"worker:{lane}",
         ok=bool(names),
@@ -105,7 +111,8 @@ def _worker(lane: str) -> Check:
     )
 
 
-def _beat() -> Check:
+def beat() -> Check:
+    """Whether at least one beat lives; any number may."""
     alive = Heartbeat.objects.filter(name__startswith=f"{BEAT}:", at__gt=Now() - BEAT_ALIVE).exists()
     return Check(
         name="beat",
@@ -121,12 +128,7 @@ def _broker() -> Check:
     try:
         with current_app.connection_for_write(connect_timeout=1) as broker:
             broker.default_channel.client.ping()
-    except (KombuError, OSError, *_broker_errors()) as error:
+    except (KombuError, RedisError, OSError) as error:
         detail = f"The broker doesn't answer: {error}"
         return Check(name="broker", ok=False, detail=detail, remedy=remedy)
     return Check(name="broker", ok=True, detail="Answers.")
-
-
-def _broker_errors() -> tuple[type[Exception], ...]:
-    broker = current_app.connection_for_write()
-    return (*broker.connection_errors, *broker.channel_errors)

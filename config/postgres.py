@@ -60,7 +60,9 @@ class Postgres:
             capture_output=True,
             text=True,
             cwd="/",
-            **({"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}),
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
         ).stdout
         found = re.search(r"(\d+)", answer)
         version = int(found[1]) if found else 0

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 import redis
 from django.db import connection
+from django.test.utils import setup_databases
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests.servers import Servers
@@ -18,21 +19,29 @@ from tests.site import Site, environment_for
 _copies = count(1)
 
 
-# Here and not in the plugin: of two plugins, pytest-django's own hook would win.
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(servers: Servers) -> None:
-    """pytest-django's hook before it makes the test database: now there must be a server."""
+def django_db_setup(
+    servers: Servers, django_test_environment: None, django_db_blocker: DjangoDbBlocker
+) -> None:
+    """pytest-django's fixture behind `django_db`: the test database, gone with its server at the end."""
+    with django_db_blocker.unblock():
+        setup_databases(verbosity=0, interactive=False, serialized_aliases=set())
 
 
 @pytest.fixture
 def own_database(
-    servers: Servers, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+    request: pytest.FixtureRequest,
+    servers: Servers,
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[str]:
     """A migrated database that only this test uses; what it commits is seen by other processes and threads.
 
     A copy of the test database, made in some milliseconds and dropped afterwards whatever still uses it: no
-    table has to be emptied under a live worker, and nothing that migrations put in is lost.
+    table has to be emptied under a live worker, and nothing that migrations put in is lost. Instead of the
+    mark `django_db`, whose transaction is in the other database.
     """
+    assert not request.node.get_closest_marker("django_db"), "use either own_database or django_db"
     template = connection.settings_dict["NAME"]
     name = f"{template}_{next(_copies)}"
     with django_db_blocker.unblock():
@@ -76,7 +85,7 @@ def chromium_path() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip browser tests where there is no browser, and say how many; with HEADWAY_REQUIRE_BROWSER, refuse."""
+    """Skip browser tests where there is no browser, and say so; refuse with HEADWAY_REQUIRE_BROWSER."""
     marked = [item for item in items if item.get_closest_marker("browser")]
     if not marked or chromium():
         return
