@@ -18,7 +18,7 @@ from config.children import end_strangers
 from config.embedded import Unavailable, postgres_binaries, short_folder, unprivileged_account, valkey_binary
 from config.home import Home, HomeRefused
 from config.port import PortRefused, listen, wanted_port
-from config.postgres import Postgres
+from config.postgres import Postgres, end_leftovers
 from config.programs import beat, preparation, web, worker
 from config.supervisor import Child, Stopped, Supervisor, say
 from config.valkey import Valkey
@@ -68,6 +68,7 @@ class Site:
         """Start everything, wait to be asked, stop everything."""
         self._clear(reset=reset)
         self.supervisor.listen()
+        self._open_port()
         try:
             self._start()
             self._announce()
@@ -82,13 +83,17 @@ class Site:
     def _clear(self, *, reset: bool) -> None:
         """End what a killed `up` left in this home; with `reset`, remove all it kept."""
         end_strangers(self._mark())
-        account = unprivileged_account(owner_of=self.home / kept.POSTGRES)
-        data = self.home / kept.POSTGRES
-        Postgres(data=data, sockets=data, binaries=data, account=account).clear_leftovers()
+        end_leftovers(self.home / kept.POSTGRES)
         self.home.remove_sockets()
         self.home.forget(kept.ENVIRONMENT, kept.QUICKSTART)
         if reset:
             self.home.reset()
+
+    def _open_port(self) -> None:
+        self.listener = listen(self.port)
+        wanted, self.port = self.port, self.listener.getsockname()[1]
+        if self.port != wanted:
+            say(NAME, f"Port {wanted} is taken: using {self.port} instead.")
 
     def _mark(self) -> tuple[str, str]:
         """The variable by which every process of this home's site is known."""
@@ -99,10 +104,6 @@ class Site:
 
         The web server and the preparation import the site while the database is still being made.
         """
-        listener = listen(self.port)
-        if listener.getsockname()[1] != self.port:
-            say(NAME, f"Port {self.port} is taken: using {listener.getsockname()[1]} instead.")
-        self.port = listener.getsockname()[1]
         account = unprivileged_account(owner_of=self.home / kept.POSTGRES)
         sockets = short_folder(prefix="headway-", account=account)
         self.home.link_sockets(sockets)
@@ -114,7 +115,7 @@ class Site:
         migrated = sockets / "migrated"
         preparing = Child(program=preparation(migrated), restarts=False)
         self.supervisor.run(preparing)
-        self.supervisor.run(Child(program=web(listener, migrated), pass_fds=[listener.fileno()]))
+        self.supervisor.run(Child(program=web(self.listener, migrated), pass_fds=[self.listener.fileno()]))
         if self.postgres:
             self.postgres.finish(building)
             self.supervisor.run(Child(program=self.postgres.program(), before=self.postgres.clear_leftovers))

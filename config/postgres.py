@@ -151,27 +151,32 @@ class Postgres:
         return len(lines) > 7 and lines[7].strip() == "ready"
 
     def clear_leftovers(self) -> None:
-        """End what a killed `up` left running on this data, then drop its stale lock file.
+        end_leftovers(self.data)
 
-        Two servers on one cluster would destroy it, so the lock goes only when nobody works there. The
-        caller holds the lock on the home; the number in the file may meanwhile belong to a stranger.
-        """
-        for signal_, seconds in ((signal.SIGINT, 5.0), (signal.SIGKILL, 5.0)):
-            for process in self._processes():
-                _send(process, signal_)
-            if wait_until(lambda: not self._processes(), seconds=seconds):
-                (self.data / "postmaster.pid").unlink(missing_ok=True)
-                return
-        raise Unavailable(f"Another PostgreSQL works on {self.data} and can't be stopped.")
 
-    def _processes(self) -> list[psutil.Process]:
-        """The server processes on this cluster: PostgreSQL's working folder is its data folder."""
-        data = str(self.data)
-        return [
-            process
-            for process in psutil.process_iter(["name", "cwd"])
-            if process.info["name"] == "postgres" and process.info["cwd"] == data
-        ]
+def end_leftovers(data: Path) -> None:
+    """End what a killed `up` or server left running on this cluster, then drop its stale lock file.
+
+    Two servers on one cluster would destroy it, so the lock goes only when nobody works there. The caller
+    holds the lock on the home; the number in the file may meanwhile belong to a stranger.
+    """
+    for signal_, seconds in ((signal.SIGINT, 5.0), (signal.SIGKILL, 5.0)):
+        for process in _processes(data):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal_)
+        if wait_until(lambda: not _processes(data), seconds=seconds):
+            (data / "postmaster.pid").unlink(missing_ok=True)
+            return
+    raise Unavailable(f"Another PostgreSQL works on {data} and can't be stopped.")
+
+
+def _processes(data: Path) -> list[psutil.Process]:
+    """The server processes on this cluster: PostgreSQL's working folder is its data folder."""
+    return [
+        process
+        for process in psutil.process_iter(["name", "cwd"])
+        if process.info["name"] == "postgres" and process.info["cwd"] == str(data)
+    ]
 
 
 def _here(folder: Path) -> str:
@@ -180,8 +185,3 @@ def _here(folder: Path) -> str:
     On Linux that works although the account may not be able to enter the folders above it.
     """
     return "/proc/self/cwd" if sys.platform == "linux" else str(folder)
-
-
-def _send(process: psutil.Process, signal_: signal.Signals) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process.send_signal(signal_)
