@@ -8,7 +8,6 @@ broker lives, is gone, or is frozen (docs/engine.md, Publish).
 import atexit
 import os
 import threading
-from collections import Counter
 from functools import partial
 
 import structlog
@@ -33,6 +32,11 @@ def hint(lane: str, count: int = 1) -> None:
     publisher.hint(lane, count)
 
 
+def top_up(lane: str, wanted: int) -> None:
+    """Sees that at least `wanted` hints for `lane` are in the broker, as far as that is worth it."""
+    publisher.hint(lane, 0, wanted=wanted)
+
+
 def most_hints(lane: str) -> int:
     """How many hints of a lane may be in the broker at a time."""
     slots = settings.LANE_SLOTS.get(lane) or os.cpu_count() or 1
@@ -47,16 +51,18 @@ class Publisher:
     """
 
     def __init__(self) -> None:
-        self._waiting: Counter[str] = Counter()
+        # For each lane: how many hints to add, and how many there must be at least.
+        self._waiting: dict[str, tuple[int, int]] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._pid = 0
         self._busy = False
 
-    def hint(self, lane: str, count: int = 1) -> None:
+    def hint(self, lane: str, count: int = 1, *, wanted: int = 0) -> None:
         """Adds hints to be sent and sees that the thread of this very process is there to send them."""
         with self._changed:
-            self._waiting[lane] = min(self._waiting[lane] + count, most_hints(lane))
+            new, least = self._waiting.get(lane, (0, 0))
+            self._waiting[lane] = (new + count, max(least, wanted))
             if self._pid != os.getpid() or self._thread is None or not self._thread.is_alive():
                 self._pid = os.getpid()
                 self._thread = threading.Thread(target=self._send_for_ever, name="publisher", daemon=True)
@@ -79,18 +85,18 @@ class Publisher:
                 self._busy = False
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: bool(self._waiting))
-                batch, self._waiting = self._waiting, Counter()
+                batch, self._waiting = self._waiting, {}
                 self._busy = True
             # The lane that must never wait goes first.
             for lane in sorted(batch, key=_urgency):
-                self._send(lane, batch[lane])
+                self._send(lane, *batch[lane])
 
-    def _send(self, lane: str, count: int) -> None:
-        """Sends `count` hints, or fewer where enough are in the broker already: each wakes a slot for all."""
+    def _send(self, lane: str, new: int, least: int) -> None:
+        """Sends hints, but no more than wake every slot: each slot that wakes looks for all there is."""
         try:
             with current_app.producer_pool.acquire(block=True, timeout=2) as producer:
                 there = producer.connection.default_channel.client.llen(lane)
-                for _ in range(min(count, most_hints(lane) - there)):
+                for _ in range(min(max(new, least - there), most_hints(lane) - there)):
                     current_app.send_task(
                         TASK, args=[lane], queue=lane, producer=producer, ignore_result=True, retry=False
                     )

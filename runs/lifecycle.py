@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 
 from jobs import retry
@@ -21,6 +21,7 @@ from jobs.executors import Cancelled, Failed, Outcome, Submitted, Succeeded, Wai
 from jobs.retry import RetryPolicy
 from runs.models import Run, RunEvent
 from runs.plain import plain
+from runs.statements import prepared
 from runs.status import FINAL
 
 
@@ -106,8 +107,7 @@ def _move(update: str, arguments: Sequence[Any]) -> list[Moved]:
             FROM moved WHERE status IN ({_FINAL})
             GROUP BY job_id, trigger_id, trigger_kind, lane, status)
         SELECT id, job_id, status, lane, attempt, cancel_requested FROM moved"""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, arguments)
+    with prepared(statement, arguments) as cursor:
         return [
             Moved(
                 id=row[0], job_id=row[1], status=row[2], lane=row[3], attempt=row[4], cancel_requested=row[5]
@@ -126,8 +126,7 @@ def claim(*, lane: str, limit: int, process_id: int, worker: str) -> list[Claim]
 
 
 def _claims(query: str, arguments: Sequence[Any]) -> list[Claim]:
-    with connection.cursor() as cursor:
-        cursor.execute(query, arguments)
+    with prepared(query, arguments) as cursor:
         columns = [column.name for column in cursor.description or ()]
         return [_claim(dict(zip(columns, row, strict=True))) for row in cursor.fetchall()]
 

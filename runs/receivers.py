@@ -22,7 +22,7 @@ def start_heartbeat(sender: Any, **kwargs: Any) -> None:
     lanes = sorted(sender.app.amqp.queues.consume_from)
 
     def fork() -> None:
-        global _heartbeat_pid
+        global _heartbeat_pid  # noqa: PLW0603 - one worker, one heartbeat process
         _heartbeat_pid = heartbeat.fork(name=sender.hostname, lanes=lanes, concurrency=sender.concurrency)
 
     def watch() -> None:

@@ -91,7 +91,7 @@ def refill() -> None:
         most = dispatch.most_hints(lane)
         waiting = Run.objects.filter(status=Status.QUEUED, lane=lane).values_list("pk", flat=True)[:most]
         if count := len(waiting):
-            dispatch.hint(lane, count)
+            dispatch.top_up(lane, count)
 
 
 def _forget(now: datetime) -> None:

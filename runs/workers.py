@@ -89,7 +89,7 @@ def this_slot() -> Slot | None:
 
     None while the worker has no live lease: then nothing can be claimed either.
     """
-    global _slot
+    global _slot  # noqa: PLW0603 - a process is one slot
     if _slot is None:
         live = Worker.objects.filter(node=node, lease_until__gt=Now(), stopping_at__isnull=True)
         worker = live.order_by("-id").first()
@@ -106,7 +106,7 @@ def look_again() -> None:
     A claim answers "nothing" both when there is no work and when the worker lost its lease; so a slot that
     was given nothing asks.
     """
-    global _slot
+    global _slot  # noqa: PLW0603 - a process is one slot
     if _slot is None:
         return
     live = WorkerProcess.objects.filter(

@@ -38,7 +38,10 @@ RETURNS TABLE (
     deadline_at timestamptz, job_id bigint, slug varchar, executor varchar, configuration jsonb, schema jsonb,
     timeout_seconds int, retry_first_delay_seconds float8, retry_longest_delay_seconds float8,
     retry_factor float8, retry_jitter float8)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+-- Planning the claim costs more than carrying it out, and its plan does not depend on the values.
+SET plan_cache_mode = force_generic_plan
+AS $$
 #variable_conflict use_column
 DECLARE
     waiting bigint[];

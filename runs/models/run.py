@@ -294,10 +294,7 @@ class Run(models.Model):
         """All attempts, the oldest first; the last is what the row itself says."""
         if not self.attempt or (self.attempts and self.attempts[-1].get("attempt") == self.attempt):
             return list(self.attempts)
-        if self.status == Status.RUNNING:
-            outcome = "running"
-        else:
-            outcome = self.failure_reason or self.status
+        outcome = "running" if self.status == Status.RUNNING else self.failure_reason or self.status
         last = {
             "attempt": self.attempt,
             "outcome": outcome,

@@ -40,7 +40,8 @@ def test_a_due_slot_makes_one_run_that_carries_it() -> None:
     firing.fire_due(at(2, 0, 3))
     run = Run.objects.get()
     assert (run.trigger_kind, run.trigger, run.slot, run.priority) == ("schedule", trigger, at(2), 50)
-    assert "schedule nightly" in run.cause and "2026-03-10 02:00 UTC" in run.cause
+    assert "schedule nightly" in run.cause
+    assert "2026-03-10 02:00 UTC" in run.cause
     trigger.refresh_from_db()
     assert trigger.next_slot == at(2, day=11)
     assert Occurrence.objects.get().run_id == run.pk
@@ -66,7 +67,8 @@ def test_an_edit_by_any_way_means_the_next_future_slot() -> None:
     trigger = planned(at(1))
     Trigger.objects.filter(pk=trigger.pk).update(cron="0 3 * * *")
     trigger.refresh_from_db()
-    assert trigger.next_run_at is None and trigger.replan_from is not None
+    assert trigger.next_run_at is None
+    assert trigger.replan_from is not None
     Trigger.objects.filter(pk=trigger.pk).update(replan_from=at(4))
     firing.fire_due(at(4))
     trigger.refresh_from_db()
@@ -96,7 +98,7 @@ def test_a_manual_run_moves_no_slot() -> None:
 
 
 @pytest.mark.parametrize(
-    "misfire, ran, missed", [("skip", [], 4), ("run_once", [5], 3), ("run_each", [3, 4, 5], 1)]
+    ("misfire", "ran", "missed"), [("skip", [], 4), ("run_once", [5], 3), ("run_each", [3, 4, 5], 1)]
 )
 def test_after_downtime_the_misfire_policy_decides(misfire: str, ran: list[int], missed: int) -> None:
     planned(at(1), cron="0 2-5 * * *", misfire=misfire, misfire_limit=3, overlap="allow")
@@ -158,7 +160,8 @@ def test_a_schedule_past_its_end_fires_no_more() -> None:
     trigger = planned(at(1), ends_at=at(2, 30))
     firing.fire_due(at(2, 0, 1))
     trigger.refresh_from_db()
-    assert trigger.exhausted and trigger.next_run_at is None
+    assert trigger.exhausted
+    assert trigger.next_run_at is None
     assert firing.fire_due(at(2, day=11)) == 0
     assert Run.objects.count() == 1
 

@@ -32,7 +32,8 @@ def test_a_claim_gives_a_slot_all_it_needs_and_marks_the_run() -> None:
     assert claimed.configuration == run.job.configuration
     assert run.status == Status.RUNNING
     assert run.process_id == slot.pk
-    assert run.wait is not None and run.deadline_at is not None
+    assert run.wait is not None
+    assert run.deadline_at is not None
 
 
 def test_a_run_is_claimed_once() -> None:
@@ -64,7 +65,7 @@ def test_lanes_are_claimed_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    "priority, lane", [(1, "high"), (9, "high"), (10, "default"), (99, "default"), (100, "bulk")]
+    ("priority", "lane"), [(1, "high"), (9, "high"), (10, "default"), (99, "default"), (100, "bulk")]
 )
 def test_the_priority_decides_the_lane(priority: int, lane: str) -> None:
     run = make_run(priority=priority)
@@ -122,7 +123,8 @@ def test_success_ends_the_run_with_its_result() -> None:
     run.refresh_from_db()
     assert moved.status == run.status == Status.SUCCEEDED
     assert run.result == {"rows": 3, "nul": "a\N{REPLACEMENT CHARACTER}b"}
-    assert run.duration is not None and run.error is None
+    assert run.duration is not None
+    assert run.error is None
 
 
 def test_a_failure_is_retried_as_the_policy_says_and_then_final() -> None:
@@ -130,7 +132,8 @@ def test_a_failure_is_retried_as_the_policy_says_and_then_final() -> None:
     slot = make_slot()
     lifecycle.settle([(claim_one(slot), ERROR)])
     run.refresh_from_db()
-    assert run.status == Status.SCHEDULED and run.retry_at is not None
+    assert run.status == Status.SCHEDULED
+    assert run.retry_at is not None
     assert [(a["attempt"], a["outcome"]) for a in run.attempts] == [(1, "error")]
     lifecycle.enqueue()
     lifecycle.settle([(claim_one(slot), ERROR)])
@@ -285,7 +288,8 @@ def test_a_running_run_is_asked_to_stop_and_cancelled_when_it_has() -> None:
     claimed = claim_one(make_slot())
     lifecycle.cancel(Run.objects.filter(pk=run.pk), by="ada")
     run.refresh_from_db()
-    assert run.status == Status.RUNNING and run.is_cancelling
+    assert run.status == Status.RUNNING
+    assert run.is_cancelling
     lifecycle.settle([(claimed, Cancelled())])
     run.refresh_from_db()
     assert run.status == Status.CANCELLED
@@ -296,7 +300,8 @@ def test_final_is_final() -> None:
     lifecycle.settle([(claim_one(make_slot()), Succeeded())])
     assert lifecycle.cancel(Run.objects.filter(pk=run.pk), by="ada") == []
     run.refresh_from_db()
-    assert run.status == Status.SUCCEEDED and run.cancel_requested_at is None
+    assert run.status == Status.SUCCEEDED
+    assert run.cancel_requested_at is None
 
 
 def test_what_waits_for_an_inactive_job_is_skipped_with_the_reason() -> None:

@@ -1,0 +1,145 @@
+"""triggers.keys and triggers.authentication: what a key is, and what it may do."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.utils import timezone
+from pytest_django import Settings
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.request import Request
+from rest_framework.test import APIRequestFactory
+
+from tests.factories import make_job, make_user
+from triggers import keys
+from triggers.authentication import ApiKeyAuthentication, ScopedPermission
+from triggers.models import ApiKey
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_key_is_shown_once_and_stored_hashed() -> None:
+    key, text = keys.issue(name="ci", owner=make_user(), scopes=["run", "read"])
+    secret = text.split("_", 2)[2]
+    assert text == f"hw_{key.public_id}_{secret}"
+    assert secret not in str(ApiKey.objects.values().get())
+    assert keys.verify(text) == key
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: text[:-1],
+        lambda text: text + "x",
+        lambda text: text.replace("hw_", "xx_"),
+        lambda text: text.upper(),
+        lambda text: "",
+        lambda text: "hw__",
+        lambda text: "hw_é_é",
+        lambda text: "hw_" + "x" * 5000,
+    ],
+)
+def test_anything_but_the_very_text_is_refused(spoil: object) -> None:
+    _, text = keys.issue(name="ci", owner=make_user())
+    assert callable(spoil)
+    assert keys.verify(spoil(text)) is None
+
+
+def test_a_revoked_expired_or_disabled_key_and_one_of_an_inactive_owner_are_refused() -> None:
+    owner = make_user()
+    revoked, revoked_text = keys.issue(name="revoked", owner=owner)
+    keys.revoke(revoked)
+    _, expired_text = keys.issue(
+        name="expired", owner=owner, expires_at=timezone.now() - timedelta(seconds=1)
+    )
+    disabled, disabled_text = keys.issue(name="disabled", owner=owner)
+    ApiKey.objects.filter(pk=disabled.pk).update(enabled=False)
+    _, orphan_text = keys.issue(name="orphan", owner=make_user(is_active=False))
+    for text in (revoked_text, expired_text, disabled_text, orphan_text):
+        assert keys.verify(text) is None
+
+
+def test_keys_survive_a_rotation_of_the_secret_key(settings: Settings) -> None:
+    _, text = keys.issue(name="ci", owner=make_user())
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another"
+    assert keys.verify(text) is not None
+    settings.SECRET_KEY_FALLBACKS = []
+    assert keys.verify(text) is None
+
+
+def test_last_use_is_written_at_most_once_a_minute() -> None:
+    key, _ = keys.issue(name="ci", owner=make_user())
+    now = timezone.now()
+    keys.touch(key, address="10.0.0.1", now=now)
+    keys.touch(key, address="10.0.0.2", now=now + timedelta(seconds=59))
+    key.refresh_from_db()
+    assert (key.last_used_at, key.last_used_from) == (now, "10.0.0.1")
+    keys.touch(key, address="10.0.0.2", now=now + timedelta(seconds=60))
+    key.refresh_from_db()
+    assert key.last_used_from == "10.0.0.2"
+
+
+@pytest.mark.parametrize(
+    ("networks", "address", "allowed"),
+    [
+        ([], "8.8.8.8", True),
+        (["10.0.0.0/8"], "10.1.2.3", True),
+        (["10.0.0.0/8"], "::ffff:10.1.2.3", True),
+        (["10.0.0.0/8"], "11.1.2.3", False),
+        (["10.0.0.0/8"], None, False),
+        (["2001:db8::/32"], "2001:db8::1", True),
+    ],
+)
+def test_networks_decide_from_where_a_key_may_call(networks: list[str], address: str, allowed: bool) -> None:
+    key, _ = keys.issue(name="ci", owner=make_user(), networks=networks)
+    assert keys.may_call_from(key, address) is allowed
+
+
+def test_what_is_no_network_is_named() -> None:
+    with pytest.raises(keys.InvalidNetwork, match="'nonsense' is not an IP address"):
+        keys.issue(name="ci", owner=make_user(), networks=["nonsense"])
+
+
+def test_an_allow_list_hides_other_jobs() -> None:
+    job, other = make_job(), make_job()
+    key, _ = keys.issue(name="ci", owner=make_user(), jobs=[job])
+    assert keys.may_see(key, job)
+    assert not keys.may_see(key, other)
+    free, _ = keys.issue(name="all", owner=make_user())
+    assert keys.may_see(free, other)
+
+
+@pytest.mark.parametrize("scheme", ["Token", "Bearer", "bearer"])
+def test_token_and_bearer_are_accepted(scheme: str) -> None:
+    key, text = keys.issue(name="ci", owner=make_user())
+    request = APIRequestFactory().get("/", headers={"Authorization": f"{scheme} {text}"})
+    assert ApiKeyAuthentication().authenticate(Request(request)) == (key.owner, key)
+
+
+def test_a_wrong_key_fails_and_another_scheme_is_not_ours() -> None:
+    wrong = APIRequestFactory().get("/", headers={"Authorization": "Bearer hw_x_y"})
+    with pytest.raises(AuthenticationFailed):
+        ApiKeyAuthentication().authenticate(Request(wrong))
+    basic = APIRequestFactory().get("/", headers={"Authorization": "Basic eDp5"})
+    assert ApiKeyAuthentication().authenticate(Request(basic)) is None
+
+
+class View:
+    required_scope = "run"
+
+
+def test_a_key_needs_the_scope_and_a_person_the_permission() -> None:
+    request = Request(APIRequestFactory().post("/"))
+    key, _ = keys.issue(name="ci", owner=make_user(), scopes=["read"])
+    request.user, request.auth = key.owner, key
+    with pytest.raises(PermissionDenied, match="has not the scope 'run'"):
+        ScopedPermission().has_permission(request, View())
+    key.scopes = ["run"]
+    assert ScopedPermission().has_permission(request, View())
+    person = make_user()
+    request.user, request.auth = person, None
+    assert not ScopedPermission().has_permission(request, View())
+    person.user_permissions.add(Permission.objects.get(codename="run_job"))
+    request.user = type(person).objects.get(pk=person.pk)
+    assert ScopedPermission().has_permission(request, View())
