@@ -1,12 +1,10 @@
-"""Trigger, Occurrence and ApiKey: when, and by whom, a run may be caused."""
+"""Trigger: a stored rule that may start a job, and its names in the admin."""
 
 import uuid
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
 import pgtrigger
-from django.conf import settings
-from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -205,99 +203,6 @@ class Trigger(models.Model):
             )
         if errors:
             raise ValidationError(errors)
-
-
-class Occurrence(models.Model):
-    """One slot of one schedule and what became of it: the ledger, and the guard against firing twice.
-
-    `run_id` is no foreign key, because runs point here and not the other way, and because pruning a run
-    must not reopen its slot.
-    """
-
-    class Outcome(models.TextChoices):
-        FIRED = "fired"
-        SKIPPED = "skipped"
-        MISSED = "missed"
-
-    trigger = models.ForeignKey(Trigger, on_delete=models.CASCADE, related_name="occurrences")
-    slot = models.DateTimeField()
-    outcome = models.CharField(max_length=10, choices=Outcome)
-    reason = models.CharField(max_length=300, blank=True, default="")
-    run_id = models.BigIntegerField(null=True)
-    created_at = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(name="occurrence_once_a_slot", fields=["trigger", "slot"]),
-            models.CheckConstraint(
-                name="occurrence_outcome_known",
-                condition=Q(outcome__in=("fired", "skipped", "missed")),
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.slot.isoformat()} {self.outcome}"
-
-
-class Scope(models.TextChoices):
-    """What an API key may do (api.md, Auth)."""
-
-    READ = "read"
-    RUN = "run"
-    CANCEL = "cancel"
-    WRITE = "write"
-
-
-class ApiKey(models.Model):
-    """A secret that lets a program act for its owner: stored hashed, shown once.
-
-    `launches` is exact; `last_used_at` is written at most once a minute (product.md, Counting).
-    """
-
-    Scope = Scope
-
-    public_id = models.CharField(max_length=16, unique=True, editable=False)
-    secret_hash = models.CharField(max_length=64, editable=False)
-    name = models.CharField(max_length=100)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
-    scopes = ArrayField(models.CharField(max_length=10, choices=Scope), default=list)
-    jobs = models.ManyToManyField(
-        Job, blank=True, related_name="+", help_text="The jobs it may see and start. None chosen: all."
-    )
-    networks = ArrayField(
-        models.CharField(max_length=50),
-        blank=True,
-        default=list,
-        help_text="Addresses it may call from, like 10.0.0.0/8. Empty: from anywhere.",
-    )
-    enabled = models.BooleanField(default=True)
-    expires_at = models.DateTimeField(null=True, blank=True)
-    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
-    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
-    last_used_from = models.GenericIPAddressField(null=True, blank=True, editable=False)
-    launches = models.BigIntegerField(default=0, editable=False)
-    created_at = models.DateTimeField(auto_now_add=True, db_default=Now())
-
-    class Meta:
-        verbose_name = "API key"
-        ordering: ClassVar = ["-id"]
-        constraints: ClassVar = [
-            models.CheckConstraint(
-                name="apikey_scopes_known", condition=Q(scopes__contained_by=Scope.values)
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.name} (hw_{self.public_id})"
-
-    def is_valid(self, now: datetime) -> bool:
-        """Whether the key may act at `now`: enabled, not revoked, not expired, and its owner is active."""
-        return (
-            self.enabled
-            and self.revoked_at is None
-            and (self.expires_at is None or self.expires_at > now)
-            and self.owner.is_active
-        )
 
 
 class Schedule(Trigger):

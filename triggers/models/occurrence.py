@@ -1,0 +1,41 @@
+"""Occurrence: the ledger of schedules."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from triggers.models.trigger import Trigger
+
+
+class Occurrence(models.Model):
+    """One slot of one schedule and what became of it: the ledger, and the guard against firing twice.
+
+    `run_id` is no foreign key, because runs point here and not the other way, and because pruning a run
+    must not reopen its slot.
+    """
+
+    class Outcome(models.TextChoices):
+        FIRED = "fired"
+        SKIPPED = "skipped"
+        MISSED = "missed"
+
+    trigger = models.ForeignKey(Trigger, on_delete=models.CASCADE, related_name="occurrences")
+    slot = models.DateTimeField()
+    outcome = models.CharField(max_length=10, choices=Outcome)
+    reason = models.CharField(max_length=300, blank=True, default="")
+    run_id = models.BigIntegerField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(name="occurrence_once_a_slot", fields=["trigger", "slot"]),
+            models.CheckConstraint(
+                name="occurrence_outcome_known",
+                condition=Q(outcome__in=("fired", "skipped", "missed")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.slot.isoformat()} {self.outcome}"
