@@ -12,7 +12,10 @@ Address = IPv4Address | IPv6Address
 _METADATA: Final = frozenset({ip_address("168.63.129.16")})
 # Special by their registries (IANA), though Python's older versions call some of them global.
 _SPECIAL: Final = tuple(
-    map(ip_network, ("192.88.99.0/24", "64:ff9b:1::/48", "3fff::/20", "5f00::/16", "fec0::/10"))
+    map(
+        ip_network,
+        ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "3fff::/20", "5f00::/16", "fec0::/10"),
+    )
 )
 # IPv6 networks whose addresses carry an IPv4 address in their last 32 bits: NAT64 and IPv4-compatible.
 _CARRIERS: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))

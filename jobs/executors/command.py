@@ -16,7 +16,15 @@ from django.conf import settings
 
 from jobs.executors import arguments, interruption, outcomes
 from jobs.executors.attempt import Attempt, Stop
-from jobs.executors.base import Cancelled, Failed, InvalidConfiguration, JobContext, Launch, Outcome
+from jobs.executors.base import (
+    Cancelled,
+    Failed,
+    InvalidConfiguration,
+    JobContext,
+    Launch,
+    Outcome,
+    Succeeded,
+)
 from jobs.executors.lines import Lines
 from jobs.executors.processes import (
     Ending,
@@ -84,7 +92,7 @@ class _Command:
                 return _not_started(self._name, error)
             ending = supervise(child, tree, readers, self._attempt, partial(_escalation, child))
         if ending.left_behind:
-            self._attempt.log(f"Killed {ending.left_behind} processes it left behind.", level="warning")
+            self._attempt.log(ending.remark, level="warning")
         return self._outcome(ending)
 
     def _start(self, argv: list[str], files: ExitStack) -> tuple["subprocess.Popen[bytes]", dict[int, Lines]]:
@@ -131,7 +139,7 @@ class _Command:
             return outcomes.timed_out(self._attempt.timeout_seconds, trace=said)
         codes = self._launch.configuration.get("success_codes", [0])
         if ending.code in codes:
-            return outcomes.succeeded(self._result())
+            return Succeeded(result=self._result())
         expected = " or ".join(map(str, codes))
         message = f"{self._name} {describe_exit(ending.code)}; expected code {expected}."
         return Failed(reason="error", type="ExitCode", message=message, traceback=said)
@@ -140,7 +148,7 @@ class _Command:
         if self._launch.configuration.get("result", "none") == "none":
             return None
         try:
-            return json.loads(self._output.last)
+            return outcomes.as_json(json.loads(self._output.last))
         except (ValueError, RecursionError):
             self._attempt.log(
                 "The last line of the output is not JSON, so there is no result.", level="warning"

@@ -52,7 +52,7 @@ def run_isolated(definition: JobDefinition, launch: Launch, context: JobContext)
             child, tree, readers, attempt, escalation, slack_seconds=settings.CANCEL_GRACE_SECONDS
         )
     if ending.left_behind:
-        attempt.log(f"Killed {ending.left_behind} processes it left behind.", level="warning")
+        attempt.log(ending.remark, level="warning")
     receiver = next(reader for reader in readers.values() if isinstance(reader, Receiver))
     return _outcome(ending, receiver, attempt)
 

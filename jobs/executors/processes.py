@@ -57,6 +57,12 @@ class Ending:
     stop: Stop | None
     left_behind: int
 
+    @property
+    def remark(self) -> str:
+        """What the run's log says of processes that were left behind."""
+        noun = "process" if self.left_behind == 1 else "processes"
+        return f"{self.left_behind} {noun} left behind by the work: killed."
+
 
 # What is done to a process that must stop, each at so many seconds after the reason arose.
 Escalation = Sequence[tuple[float, Callable[[], object]]]
