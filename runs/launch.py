@@ -18,10 +18,10 @@ from jobs import parameters as job_parameters
 from jobs import priority as priorities
 from jobs.executors import templating
 from jobs.models import Job
-from runs import dispatch
+from runs import dispatch, tallies
 from runs.models import ClaimGroup, Run, RunLabel, TriggerKind
 from runs.plain import plain
-from runs.status import Status
+from runs.status import FailureReason, Status
 from triggers.models import ApiKey, Trigger
 
 LABEL_LENGTH = 200
@@ -92,6 +92,23 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A run that ended before this site knew of it; `status` is a final one."""
+
+    job: Job
+    cause: Cause
+    request: Request
+    status: Status
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime
+    result: Any = None
+    failure_reason: FailureReason | None = None
+    error: Mapping[str, Any] | None = None
+    skip_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Launched:
     """The run, and whether this launch made it; not if the dedup key already had an open one."""
 
@@ -115,12 +132,25 @@ def launch(job: Job, *, cause: Cause, request: Request | None = None) -> Launche
         found = _insert(run)
         if found is not None:
             return Launched(run=found, created=False)
-        _label(run)
+        RunLabel.objects.bulk_create(_labels(run))
         if cause.api_key is not None:
             ApiKey.objects.filter(pk=cause.api_key.pk).update(launches=F("launches") + 1)
         if run.status == Status.QUEUED:
             dispatch.hint_after_commit(run.lane)
     return Launched(run=run, created=True)
+
+
+def record(ended: Sequence[Ended]) -> list[Run]:
+    """Makes the rows of runs that ended in an older system (`runs.importing`), as they ended, and counts them.
+
+    They are history: no launch is refused, nothing is validated but by the database, and no worker hears of
+    them. All of them are made, or none.
+    """
+    with transaction.atomic():
+        runs = Run.objects.bulk_create([_ended_row(each) for each in ended])
+        RunLabel.objects.bulk_create([label for run in runs for label in _labels(run)])
+        tallies.count(runs)
+    return runs
 
 
 def retry(run: Run, *, cause: Cause, parameters: Mapping[str, Any] | None = None) -> Launched:
@@ -204,6 +234,19 @@ def _row(job: Job, *, cause: Cause, request: Request, parameters: dict[str, Any]
     )
 
 
+def _ended_row(ended: Ended) -> Run:
+    parameters = plain(dict(ended.request.parameters))
+    run = _row(ended.job, cause=ended.cause, request=ended.request, parameters=parameters)
+    run.status = ended.status
+    run.created_at = run.queued_at = ended.created_at
+    run.started_at, run.finished_at = ended.started_at, ended.finished_at
+    run.attempt = 0 if ended.started_at is None else 1
+    run.dedup_key = None
+    run.result, run.error = plain(ended.result), plain(ended.error)
+    run.failure_reason, run.skip_reason = ended.failure_reason, plain(ended.skip_reason)[:300]
+    return run
+
+
 def _priority(job: Job, *, cause: Cause, asked: int | None) -> int:
     """The first given of request, trigger, job, default of the kind (product.md, Which number wins)."""
     retried = cause.retry_of
@@ -247,8 +290,8 @@ def _insert(run: Run) -> Run | None:
             return found
 
 
-def _label(run: Run) -> None:
-    """Writes what the run can be searched by; secrets are no search words."""
+def _labels(run: Run) -> list[RunLabel]:
+    """What the run can be searched by; secrets are no search words."""
     shown = job_parameters.mask(run.job.schema, run.parameters)
     labels = [RunLabel(run=run, kind="tag", key="", value=tag[:LABEL_LENGTH]) for tag in run.tags]
     for kind, pairs in (("metadata", run.metadata), ("parameter", shown)):
@@ -257,8 +300,7 @@ def _label(run: Run) -> None:
             for key, value in pairs.items()
             if isinstance(value, str | int | float)
         ]
-    if labels:
-        RunLabel.objects.bulk_create(labels)
+    return labels
 
 
 def label_text(value: str | int | float) -> str:

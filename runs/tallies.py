@@ -6,8 +6,11 @@ What people read is always base plus what was not folded yet, so a run counts in
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
+
+from runs.models import Run, TallyDelta
 
 _BASE = """
     SELECT job_id, sum(succeeded), sum(failed), sum(cancelled), sum(skipped), sum(duration_seconds), sum(timed),
@@ -121,6 +124,35 @@ def of_jobs(job_ids: Iterable[int]) -> dict[int, Counts]:
 def of_job(job_id: int) -> Counts:
     """The counts of one job."""
     return of_jobs([job_id])[job_id]
+
+
+def count(runs: Iterable[Run]) -> None:
+    """Counts runs that were recorded as ended; one that ends here is counted by the statement that ends it."""
+    together: dict[tuple[Any, ...], list[Run]] = {}
+    for run in runs:
+        assert run.finished_at is not None
+        hour = run.finished_at.replace(minute=0, second=0, microsecond=0)
+        key = (hour, run.job_id, run.trigger_id, run.trigger_kind, run.lane, run.status)
+        together.setdefault(key, []).append(run)
+    TallyDelta.objects.bulk_create([_delta(alike) for alike in together.values()])
+
+
+def _delta(alike: list[Run]) -> TallyDelta:
+    newest = max(alike, key=lambda run: (run.finished_at, run.pk))
+    assert newest.finished_at is not None
+    return TallyDelta(
+        job_id=newest.job_id,
+        trigger_id=newest.trigger_id,
+        trigger_kind=newest.trigger_kind,
+        lane=newest.lane,
+        status=newest.status,
+        runs=len(alike),
+        timed=sum(run.started_at is not None for run in alike),
+        duration_seconds=sum(run.duration.total_seconds() for run in alike if run.duration),
+        wait_seconds=sum(run.wait.total_seconds() for run in alike if run.wait),
+        last_run_id=newest.pk,
+        last_run_at=newest.finished_at,
+    )
 
 
 def fold(*, limit: int = 10_000) -> None:
