@@ -1,0 +1,64 @@
+"""What `doctor` says when things are missing, each with what to do."""
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from config import health
+from tests.servers import Servers
+from tests.site import Site
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as ended:
+        call_command("doctor", "--no-color")
+    assert ended.value.code == 1
+    return capsys.readouterr().out
+
+
+def test_the_doctor_names_what_is_missing_and_the_command_that_helps(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = told(capsys)
+    assert "not ok  worker:high: No live worker takes the lane high." in said
+    assert "celery -A config worker -Q high" in said
+    assert "celery -A config beat" in said
+    assert "ok      database: PostgreSQL 18" in said
+
+
+def test_a_migration_that_was_not_applied_is_named(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    name = next(name for app, name in health._newest_migrations() if app == "runs")
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'runs' AND name = %s", [name])
+    said = told(capsys)
+    assert f"not ok  migrations: Not applied: runs.{name}." in said
+    assert "manage.py migrate" in said
+
+
+def test_a_dead_broker_is_noticed(servers: Servers, site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    servers.kill("valkey")
+    try:
+        assert "not ok  broker: The broker doesn't answer" in told(capsys)
+    finally:
+        servers.start_valkey()
+
+
+def test_a_database_that_is_away_is_the_first_thing_said(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection.close()
+    options = dict(connection.settings_dict["OPTIONS"])
+    connection.settings_dict["OPTIONS"]["host"] = "/nowhere"
+    try:
+        said = told(capsys)
+    finally:
+        connection.settings_dict["OPTIONS"] = options
+    assert "not ok  database: PostgreSQL refused" in said
+    assert "not ok  beat: Unknown until the checks above are ok." in said
+
+
+def test_everything_alive_is_ready(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.start_worker("all", lanes="high,default,bulk")
+    site.start_beat()
+    call_command("doctor", "--no-color")
+    assert "Headway is ready." in capsys.readouterr().out
