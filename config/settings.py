@@ -156,6 +156,12 @@ CANCEL_GRACE_SECONDS = env.float("HEADWAY_CANCEL_GRACE_SECONDS", default=4)
 STOP_GRACE_SECONDS = env.float("HEADWAY_STOP_GRACE_SECONDS", default=25)
 LOST_ATTEMPTS_LIMIT = 3
 
+# A dependency's delay; and what stops a chain of runs that feeds itself through webhooks or the API: runs
+# that are more hops from the first one, or come of it faster (runs a minute), are refused.
+DELAY_LIMIT_MINUTES = env.int("HEADWAY_DELAY_LIMIT_MINUTES", default=60)
+HOP_LIMIT = env.int("HEADWAY_HOP_LIMIT", default=50)
+ROOT_RATE_LIMIT = env.int("HEADWAY_ROOT_RATE_LIMIT", default=1000)
+
 # Programs a `command` job may start, by name or absolute path; `python` is this interpreter.
 COMMAND_PROGRAMS = env.list("HEADWAY_COMMAND_PROGRAMS", default=["python"])
 # Hosts or networks that an `http` job may call although they are private addresses.

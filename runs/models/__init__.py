@@ -1,5 +1,6 @@
 """What happened: runs, what is written beside them, and the workers that carry them."""
 
+from runs.models.following import Ending, Following
 from runs.models.lane import ClaimGroup, Lane
 from runs.models.names import run_id, run_name
 from runs.models.record import Idempotency, LogChunk, RunEvent, RunLabel
@@ -9,6 +10,8 @@ from runs.models.worker import Heartbeat, Worker, WorkerProcess
 
 __all__ = [
     "ClaimGroup",
+    "Ending",
+    "Following",
     "Heartbeat",
     "HourlyTally",
     "Idempotency",

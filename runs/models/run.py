@@ -104,6 +104,8 @@ class Run(models.Model):
     retry_of = models.ForeignKey(
         "self", null=True, on_delete=models.SET_NULL, related_name="retries", db_index=False
     )
+    # How many runs caused by runs lie between it and the first one (`runs.launch` stops loops by it).
+    hops = models.PositiveSmallIntegerField(default=0, db_default=0)
     context = models.JSONField(default=dict)
 
     # What it is given.
@@ -207,6 +209,12 @@ class Run(models.Model):
             models.UniqueConstraint(
                 name="run_once_a_slot", fields=["trigger", "slot"], condition=Q(slot__isnull=False)
             ),
+            # What follows a run follows it once, whoever looks and how often.
+            models.UniqueConstraint(
+                name="run_follows_once",
+                fields=["trigger", "parent"],
+                condition=Q(trigger_kind=TriggerKind.DEPENDENCY, parent__isnull=False),
+            ),
         ]
         # Every change of status rewrites every index that has the row: few, partial, and none on JSON.
         indexes: ClassVar = [
@@ -235,7 +243,7 @@ class Run(models.Model):
             models.Index(name="run_key", fields=["api_key", "-id"], condition=Q(api_key__isnull=False)),
             models.Index(name="run_by", fields=["created_by"], condition=Q(created_by__isnull=False)),
             models.Index(name="run_parent", fields=["parent"], condition=Q(parent__isnull=False)),
-            models.Index(name="run_root", fields=["root"], condition=Q(root__isnull=False)),
+            models.Index(name="run_root", fields=["root", "-id"], condition=Q(root__isnull=False)),
             models.Index(name="run_retry_of", fields=["retry_of"], condition=Q(retry_of__isnull=False)),
         ]
         triggers: ClassVar = [

@@ -2,12 +2,27 @@
 
 from triggers.models.api_key import ApiKey, Scope
 from triggers.models.occurrence import Occurrence
-from triggers.models.trigger import Kind, Misfire, Overlap, RemoteTrigger, Schedule, Trigger, TriggerQuerySet
+from triggers.models.trigger import (
+    Condition,
+    Dependency,
+    Kind,
+    Misfire,
+    Needs,
+    Overlap,
+    RemoteTrigger,
+    Schedule,
+    Trigger,
+    TriggerQuerySet,
+)
+from triggers.models.upstream import Upstream
 
 __all__ = [
     "ApiKey",
+    "Condition",
+    "Dependency",
     "Kind",
     "Misfire",
+    "Needs",
     "Occurrence",
     "Overlap",
     "RemoteTrigger",
@@ -15,4 +30,5 @@ __all__ = [
     "Scope",
     "Trigger",
     "TriggerQuerySet",
+    "Upstream",
 ]

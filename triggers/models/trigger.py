@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Self
 
 import pgtrigger
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -14,7 +15,7 @@ from timezone_field import TimeZoneField
 
 from jobs import priority as priorities
 from jobs.models import Job
-from triggers import cron
+from triggers import cron, mapping
 
 
 class Kind(models.TextChoices):
@@ -41,6 +42,21 @@ class Overlap(models.TextChoices):
     SKIP = "skip", "Skip the slot"
     QUEUE = "queue", "Start when it has ended"
     CANCEL_PREVIOUS = "cancel_previous", "Cancel it and start"
+
+
+class Condition(models.TextChoices):
+    """Which endings of an upstream run start its dependents (product.md, Conditions)."""
+
+    ON_SUCCESS = "on_success", "On success"
+    ON_FAILURE = "on_failure", "On failure"
+    ON_COMPLETION = "on_completion", "On completion"
+
+
+class Needs(models.TextChoices):
+    """Whether each of several upstreams starts a run, or all of them together one."""
+
+    ANY = "any", "Any of them"
+    ALL = "all", "All of them"
 
 
 class TriggerQuerySet(models.QuerySet["Trigger"]):
@@ -74,6 +90,8 @@ class Trigger(models.Model):
     Kind = Kind
     Misfire = Misfire
     Overlap = Overlap
+    Condition = Condition
+    Needs = Needs
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="triggers")
@@ -102,6 +120,25 @@ class Trigger(models.Model):
     )
     starts_at = models.DateTimeField(null=True, blank=True)
     ends_at = models.DateTimeField(null=True, blank=True)
+
+    upstreams = models.ManyToManyField(
+        Job, through="triggers.Upstream", blank=True, related_name="dependents"
+    )
+    condition = models.CharField(max_length=16, choices=Condition, blank=True, default="")
+    delay_minutes = models.PositiveSmallIntegerField(
+        default=0, help_text="How long after the end of the upstream run the dependent is due."
+    )
+    needs = models.CharField(max_length=4, choices=Needs, default=Needs.ANY)
+    window_minutes = models.PositiveIntegerField(
+        default=24 * 60,
+        validators=[MinValueValidator(1)],
+        help_text="With “all of them”: they must end within so many minutes.",
+    )
+    mapping = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="Parameters taken from the cause, each by a JSON Pointer; over the parameters above.",
+    )
 
     next_run_at = models.DateTimeField(null=True, blank=True, editable=False)
     next_slot = models.DateTimeField(null=True, blank=True, editable=False)
@@ -136,6 +173,14 @@ class Trigger(models.Model):
                 name="trigger_ends_after_start",
                 condition=Q(starts_at__isnull=True) | Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at")),
             ),
+            models.CheckConstraint(
+                name="trigger_condition_of_dependency",
+                condition=Q(kind=Kind.DEPENDENCY, condition__in=Condition.values)
+                | (~Q(kind=Kind.DEPENDENCY) & Q(condition="", delay_minutes=0, needs=Needs.ANY)),
+            ),
+            models.CheckConstraint(
+                name="trigger_needs_known", condition=Q(needs__in=Needs.values) & Q(window_minutes__gte=1)
+            ),
             models.UniqueConstraint(
                 name="trigger_one_remote_a_job", fields=["job"], condition=Q(kind=Kind.REMOTE)
             ),
@@ -146,6 +191,18 @@ class Trigger(models.Model):
             ),
         ]
         triggers: ClassVar = [
+            # What follows what was checked for circles with the job it has.
+            pgtrigger.Trigger(
+                name="keeps_job",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__kind="dependency")
+                & (pgtrigger.Q(old__job__df=pgtrigger.F("new__job")) | ~pgtrigger.Q(new__kind="dependency")),
+                func=(
+                    "RAISE EXCEPTION 'A dependency keeps its job and its kind.' "
+                    "USING ERRCODE = 'check_violation', CONSTRAINT = 'trigger_keeps_job';"
+                ),
+            ),
             pgtrigger.Trigger(
                 name="replan",
                 when=pgtrigger.Before,
@@ -186,10 +243,20 @@ class Trigger(models.Model):
         return self.name or (self.cron if self.kind == Kind.SCHEDULE else str(self.get_kind_display()))
 
     def clean(self) -> None:
-        """Refuses a schedule that never fires, or one that cannot be read."""
+        """Refuses a rule that can't be read, one that never fires, and values that belong to another kind."""
         errors: dict[str, Any] = {}
         if not isinstance(self.parameters, dict):
             errors["parameters"] = f"Expected an object of parameter values, not {self.parameters!r}."
+        try:
+            mapping.check(self.mapping)
+        except mapping.InvalidMapping as error:
+            errors["mapping"] = str(error)
+        errors |= self._schedule_errors() | self._dependency_errors()
+        if errors:
+            raise ValidationError(errors)
+
+    def _schedule_errors(self) -> dict[str, str]:
+        errors: dict[str, str] = {}
         if self.kind == Kind.SCHEDULE:
             try:
                 cron.parse(self.cron)
@@ -201,8 +268,19 @@ class Trigger(models.Model):
             errors["ends_at"] = (
                 f"{self.ends_at.isoformat()} is not after the start, {self.starts_at.isoformat()}."
             )
-        if errors:
-            raise ValidationError(errors)
+        return errors
+
+    def _dependency_errors(self) -> dict[str, str]:
+        errors: dict[str, str] = {}
+        words = ", ".join(Condition.values)
+        if self.kind == Kind.DEPENDENCY and self.condition not in Condition.values:
+            errors["condition"] = f"{self.condition!r} is not a condition: expected one of {words}."
+        if self.kind != Kind.DEPENDENCY and (self.condition or self.delay_minutes):
+            errors["condition"] = f"A trigger of kind {self.kind} has neither a condition nor a delay."
+        limit = settings.DELAY_LIMIT_MINUTES
+        if not 0 <= (self.delay_minutes or 0) <= limit:
+            errors["delay_minutes"] = f"{self.delay_minutes} minutes: expected 0 to {limit}."
+        return errors
 
 
 class Schedule(Trigger):
@@ -221,3 +299,13 @@ class RemoteTrigger(Trigger):
         proxy = True
         default_permissions = ()
         ordering: ClassVar = ["job__name", "id"]
+
+
+class Dependency(Trigger):
+    """A trigger of kind `dependency` under its own name in the admin; permissions are those of `Trigger`."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        ordering: ClassVar = ["job__name", "id"]
+        verbose_name_plural = "dependencies"
