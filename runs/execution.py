@@ -1,38 +1,60 @@
-"""Carries claimed runs out: from a hint to settled runs, one after the other, in this slot.
+"""Carries claimed runs out: from a hint to settled runs, in this slot.
 
-The way of one attempt: claim, build a plain `Launch`, let the executor work, store the rest of the log, settle.
-Whatever the job's code does stays inside the executor; what the database does is tried again until the lease
-would be over, and then left to the rescue.
+High and default runs are claimed one by one. Bulk runs are claimed in chunks, of about a quarter of a second of
+work as far as the job's last runs tell, begun in slices of at most 50 ms, and settled a slice at a time: what
+a dead slot had claimed but not begun goes back without an attempt. Whatever a job's code does stays inside the
+executor; what the database does is tried again until the lease would be over, and then left to the rescue.
 """
 
-import signal
-import threading
 import time
-from collections.abc import Callable
-from types import FrameType
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import TypeVar
 
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
-from django.db.models import JSONField, Value
+from django.db import InterfaceError, OperationalError, connection
 
-from jobs import executors, parameters
-from jobs.executors import Failed, Interrupted, Launch, Outcome, interruption
+from jobs import executors
+from jobs.executors import Cancelled, Failed, Launch, Outcome
 from runs import dispatch, lifecycle, workers
-from runs.lifecycle import Claim
-from runs.logs import LogWriter, masker
-from runs.models import Run, run_name
-from runs.plain import plain
+from runs.attempts import AttemptContext, current
+from runs.lifecycle import Claim, Span
+from runs.models import run_name
 
 log = structlog.get_logger(__name__)
 
 # A slot that finds more and more work gives the loop back to Celery from time to time, which then can stop,
 # or replace a process that has grown.
 DRAIN_SECONDS = 1.0
-FLUSH_SECONDS = 0.5
+CHUNK_SECONDS = 0.25
+SLICE_SECONDS = 0.05
+CHUNK_LIMIT = 500
 
 Answer = TypeVar("Answer")
+Ended = tuple[Claim, Outcome, float, float]  # with when it began and ended, by the monotonic clock
+
+
+class Pace:
+    """How long one run of a job took lately, in seconds; and so how many to claim and to begin at a time."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[int, float] = {}
+        self._job_id = 0
+
+    def note(self, job_id: int, seconds: float) -> None:
+        """A run of the job took so long; slower is believed at once, faster by and by."""
+        known = self._seconds.get(job_id, seconds)
+        self._seconds[job_id] = max(seconds, 0.8 * known + 0.2 * seconds)
+        self._job_id = job_id
+
+    def fits(self, seconds: float, *, job_id: int | None = None) -> int:
+        """How many runs of the job (by default, of that last seen) fit into `seconds`; at least one."""
+        usual = self._seconds.get(job_id or self._job_id)
+        return 1 if usual is None else max(1, min(int(seconds / max(usual, 1e-6)), CHUNK_LIMIT))
+
+
+_pace = Pace()
 
 
 def drain(lane: str) -> int:
@@ -42,9 +64,8 @@ def drain(lane: str) -> int:
     """
     until = time.monotonic() + DRAIN_SECONDS
     done = 0
-    while (claimed := _claim(lane)) is not None:
-        _carry_out(claimed)
-        done += 1
+    while claimed := _claim(lane):
+        done += _carry_out(claimed)
         if time.monotonic() > until:
             dispatch.hint(lane)
             break
@@ -53,35 +74,96 @@ def drain(lane: str) -> int:
     return done
 
 
-def _claim(lane: str) -> Claim | None:
+def _claim(lane: str) -> list[Claim]:
     slot = workers.this_slot()
     if slot is None:
+        return []
+    limit = _pace.fits(CHUNK_SECONDS) if lane == "bulk" else 1
+    return lifecycle.claim(
+        lane=lane,
+        limit=limit,
+        begun=_pace.fits(SLICE_SECONDS),
+        process_id=slot.process_id,
+        worker=slot.name,
+    )
+
+
+def _carry_out(claims: Sequence[Claim]) -> int:
+    """Begins the claims in slices and settles each slice; returns how many were carried out.
+
+    If they take much longer than their kind used to, the rest goes back for other slots to take.
+    """
+    waiting = iter(claims)
+    begun = list(islice(waiting, _pace.fits(SLICE_SECONDS)))
+    until = time.monotonic() + 2 * CHUNK_SECONDS
+    done = 0
+    cancelled: set[int] = set()
+    while begun:
+        ended = [_attempt(claim, is_cancelled=claim.id in cancelled) for claim in begun]
+        _settle(ended, alone=len(claims) == 1)
+        done += len(ended)
+        if time.monotonic() > until:
+            rest = [(claim.id, claim.token) for claim in waiting]
+            if rest:
+                _insist(lambda rest=rest: lifecycle.give_back(rest))  # type: ignore[misc]
+            break
+        begun = list(islice(waiting, _pace.fits(SLICE_SECONDS)))
+        announced = _announce(begun)
+        if announced is None:
+            break
+        cancelled = announced
+    return done
+
+
+def _announce(begun: Sequence[Claim]) -> set[int] | None:
+    """Announces a slice; returns which of it are to be cancelled, or None if it may not begin."""
+    slot = workers.this_slot()
+    if slot is None or not begun:
         return None
-    claims = lifecycle.claim(lane=lane, limit=1, process_id=slot.process_id, worker=slot.name)
-    return claims[0] if claims else None
+    return workers.announce(slot, token=begun[-1].token, run_ids=[claim.id for claim in begun])
 
 
-def _carry_out(claim: Claim) -> None:
+def _attempt(claim: Claim, *, is_cancelled: bool) -> Ended:
+    began = time.monotonic()
+    if is_cancelled:
+        return claim, Cancelled(), began, began
     context = AttemptContext(claim)
-    _current.begin(context)
+    current.begin(context)
     try:
         outcome = _execute(claim, context)
     finally:
-        _current.end()
+        current.end()
+    ended = time.monotonic()
+    _pace.note(claim.job_id, ended - began)
     try:
-        _insist(lambda: _finish(claim, context, outcome))
+        _insist(context.flush)
     except (OperationalError, InterfaceError) as error:
-        # The database stayed away for a whole lease: the run is rescued, and its attempt counts as lost.
-        log.error("settle_given_up", run_id=claim.id, error=str(error))
+        log.error("log_not_stored", run_id=claim.id, error=str(error).strip())
+    return claim, outcome, began, ended
 
 
-def _finish(claim: Claim, context: "AttemptContext", outcome: Outcome) -> None:
-    context.flush()
-    if not lifecycle.settle([(claim, outcome)]):
-        log.warning("fenced", run_id=claim.id, token=claim.token)
+def _settle(ended: Sequence[Ended], *, alone: bool) -> None:
+    """Settles a slice; a run that was claimed alone began when it was claimed, by the database's clock."""
+
+    def settle() -> None:
+        now = time.monotonic()
+        spans = {
+            claim.id: Span(started_ago=None if alone else now - began, ended_ago=now - end)
+            for claim, _, began, end in ended
+        }
+        moved = lifecycle.settle([(claim, outcome) for claim, outcome, _, _ in ended], spans=spans)
+        if len(moved) < len(ended):
+            fenced = {claim.id for claim, *_ in ended} - {run.id for run in moved}
+            log.warning("fenced", run_ids=sorted(fenced))
+
+    try:
+        _insist(settle)
+    except (OperationalError, InterfaceError) as error:
+        # The database stayed away for a whole lease: the runs are rescued, their attempts count as lost.
+        log.error("settle_given_up", run_ids=[claim.id for claim, *_ in ended], error=str(error).strip())
 
 
-def _execute(claim: Claim, context: "AttemptContext") -> Outcome:
+def _execute(claim: Claim, context: AttemptContext) -> Outcome:
     try:
         executor = executors.get(claim.executor)
     except KeyError:
@@ -123,127 +205,3 @@ def _insist(action: Callable[[], Answer]) -> Answer:
             if time.monotonic() > until:
                 raise
             time.sleep(0.5)
-
-
-class AttemptContext:
-    """What the code of one attempt may say and ask (jobs.executors.JobContext), over the run's row.
-
-    Lines and progress are stored every half second by the reporter thread and once more at the end; an
-    attempt that says nothing costs no write.
-    """
-
-    def __init__(self, claim: Claim) -> None:
-        self.run_id = claim.id
-        self.attempt = claim.attempt
-        self._token = claim.token
-        self._cancelled = False
-        self._progress: dict[str, object] | None = None
-        secrets = parameters.secrets(claim.schema, claim.parameters)
-        self._log = LogWriter(run_id=claim.id, attempt=claim.attempt, token=claim.token, mask=masker(secrets))
-
-    def log(self, *message: object, level: str = "info") -> None:
-        """Adds a line to the run's log; the parts are joined by blanks, as `print` does."""
-        with interruption.shielded():
-            self._log.write(" ".join(map(str, message)), level=level)
-            _current.wake()
-
-    def progress(self, done: float, total: float | None = None, message: str = "") -> None:
-        """Says how far the run is; only the latest is kept."""
-        with interruption.shielded():
-            self._progress = {"done": done, "total": total, "message": str(message)[:500]}
-            _current.wake()
-
-    def is_cancelled(self) -> bool:
-        """True once a cancel was asked; job code that asks may tidy up and return."""
-        return self._cancelled
-
-    def extend(self, seconds: float) -> None:
-        """Moves the attempt's deadline `seconds` later, for the worker's watch as well."""
-        with interruption.shielded():
-            _insist(lambda: self._move_deadline(seconds))
-
-    def _move_deadline(self, seconds: float) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """UPDATE runs_run SET deadline_at = deadline_at + %s * interval '1 second'
-                   WHERE id = %s AND claim_token = %s AND status = 'running'""",
-                [seconds, self.run_id, self._token],
-            )
-
-    def cancel(self) -> None:
-        """A cancel was asked: called by this slot's signal handler."""
-        self._cancelled = True
-
-    def flush(self) -> None:
-        """Stores what was said since the last time."""
-        self._log.flush()
-        progress, self._progress = self._progress, None
-        if progress is None:
-            return
-        try:
-            self._store_progress(progress)
-        except BaseException:
-            self._progress = self._progress or progress
-            raise
-
-    def _store_progress(self, progress: dict[str, object]) -> None:
-        held = Run.objects.filter(pk=self.run_id, claim_token=self._token, status=Run.Status.RUNNING)
-        held.update(progress=Value(plain(progress), JSONField()))
-
-
-class _Current:
-    """The attempt that goes on in this slot, if any, and the thread that reports on it."""
-
-    def __init__(self) -> None:
-        self.context: AttemptContext | None = None
-        self._something = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def begin(self, context: AttemptContext) -> None:
-        interruption.forget()
-        self.context = context
-
-    def end(self) -> None:
-        self.context = None
-        interruption.forget()
-
-    def wake(self) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._report, name="reporter", daemon=True)
-            self._thread.start()
-        self._something.set()
-
-    def _report(self) -> None:
-        while True:
-            self._something.wait()
-            time.sleep(FLUSH_SECONDS)
-            self._something.clear()
-            context = self.context
-            if context is None:
-                continue
-            try:
-                context.flush()
-            except (OperationalError, InterfaceError) as error:
-                log.warning("report_not_stored", run_id=context.run_id, error=str(error))
-                connection.close()
-                self._something.set()
-            finally:
-                close_old_connections()
-
-
-_current = _Current()
-
-
-def listen() -> None:
-    """Makes this process a slot that hears its worker's heartbeat process: see `on_cancel`."""
-    signal.signal(signal.SIGUSR2, on_cancel)
-
-
-def on_cancel(signum: int, frame: FrameType | None) -> None:
-    """The first signal says that a cancel was asked; the second, after the grace, stops the job's code."""
-    context = _current.context
-    if context is None:
-        return
-    if context.is_cancelled():
-        interruption.deliver(Interrupted())
-    context.cancel()

@@ -107,6 +107,8 @@ class Heartbeat:
             name=self.name, pid=self.parent, lanes=self.lanes, concurrency=self.concurrency
         )
         self.renewed_at = now
+        for pid in self._slots():
+            _signal(pid, signal.SIGCONT)  # a heartbeat process before us may have died between stop and kill
         log.info("worker_registered", worker=self.name, lanes=list(self.lanes), id=self.worker_id)
 
     def _renew(self, now: float) -> None:
@@ -156,7 +158,6 @@ class Heartbeat:
 
     def _look_after(self, charge: Charge, now: float) -> None:
         if charge.overdue:
-            log.warning("killed_past_deadline", run_id=charge.run_id, pid=charge.pid)
             self._end(charge, timed_out=True)
             return
         grace = settings.CANCEL_GRACE_SECONDS
@@ -168,15 +169,22 @@ class Heartbeat:
             asked.interrupted_at = now
             _signal(charge.pid, signal.SIGUSR2)
         elif asked.interrupted_at is not None and now - asked.interrupted_at >= grace:
-            log.warning("killed_after_cancel", run_id=charge.run_id, pid=charge.pid)
             self._end(charge, timed_out=False)
 
     def _end(self, charge: Charge, *, timed_out: bool) -> None:
-        """Kills the slot and only then says how the run ended: nothing of it works any more."""
+        """Kills the slot, and only then says how the run ended: nothing of it works any more.
+
+        The slot may have ended this run since we looked, and then it carries another one that must not
+        die for it. So it is stopped first, looked at again, and killed only if it still holds this claim.
+        """
+        _signal(charge.pid, signal.SIGSTOP)
         claim = lifecycle.held(charge.run_id, token=charge.token)
+        if claim is None:
+            _signal(charge.pid, signal.SIGCONT)
+            return
+        log.warning("slot_killed", run_id=charge.run_id, pid=charge.pid, timed_out=timed_out)
         self._kill([charge.pid])
-        if claim is not None:
-            lifecycle.settle([(claim, _timed_out(claim) if timed_out else Cancelled())])
+        lifecycle.settle([(claim, _timed_out(claim) if timed_out else Cancelled())])
 
     def _interrupt_all(self) -> None:
         """The grace of a stop is over: what still works is killed and goes back to the queue, uncounted."""

@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -62,6 +63,14 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """When an attempt began and ended, in seconds before its settlement; None: it began when claimed."""
+
+    started_ago: float | None = None
+    ended_ago: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Settlement:
     """One run's part of `settle`, as the database reads it."""
 
@@ -76,21 +85,30 @@ class _Settlement:
     due_at: str | None = None
     next_step: str | None = None
     state: Mapping[str, Any] | None = field(default=None)
+    started_ago: float | None = None
+    ended_ago: float = 0.0
 
 
 _FINAL = ", ".join(f"'{status.value}'" for status in FINAL)
 _MOVED = "r.id, r.job_id, r.status, r.lane, r.attempt, r.cancel_requested_at IS NOT NULL AS cancel_requested"
 _COUNTED = "r.trigger_id, r.trigger_kind, r.queued_at, r.started_at, r.finished_at"
-# The attempt that ends here, as an entry of `Run.attempts`; `{outcome}` and `{error}` are SQL.
+# The attempt that ends here, as an entry of `Run.attempts`; the names in braces are SQL.
 _ATTEMPT = """jsonb_build_array(jsonb_build_object(
-    'attempt', r.attempt, 'outcome', {outcome}, 'worker', r.worker, 'queued_at', r.queued_at,
+    'attempt', {attempt}, 'outcome', {outcome}, 'worker', r.worker, 'queued_at', r.queued_at,
     'started_at', r.started_at, 'finished_at', clock_timestamp(), 'error', {error}))"""
+# A run that was claimed in a chunk behind the first slice counts as begun, and as an attempt, only with its
+# settlement: until then it has no start, and what its slot announced says whether it had begun.
+_SETTLED_ATTEMPT = """jsonb_build_array(jsonb_build_object(
+    'attempt', r.attempt + (r.started_at IS NULL)::int, 'outcome', x.outcome, 'worker', r.worker,
+    'queued_at', r.queued_at, 'started_at', x.started_at, 'finished_at', x.finished_at, 'error', x.error))"""
 # A settled attempt that would be followed by another one ends here if a cancel was asked. Written out where it
 # is used, because PostgreSQL evaluates it on the newest version of the row, locked, and not on a snapshot of it.
 _BECOMES = """CASE WHEN x.status IN ('scheduled', 'waiting') AND r.cancel_requested_at IS NOT NULL
     THEN 'cancelled' ELSE x.status END"""
+_INTERRUPTED = _ATTEMPT.format(attempt="r.attempt", outcome="'interrupted'", error="NULL::jsonb")
 _LOST_ERROR = """jsonb_build_object('type', 'WorkerLost', 'traceback', '', 'message',
-    'The worker ' || r.worker || ' vanished in the middle of attempt ' || r.attempt || '.')"""
+    'The worker ' || r.worker || ' vanished in the middle of attempt ' || x.attempt || '.')"""
+_LOST = _ATTEMPT.format(attempt="x.attempt", outcome="'lost'", error=_LOST_ERROR)
 
 
 def _move(update: str, arguments: Sequence[Any]) -> list[Moved]:
@@ -116,19 +134,22 @@ def _move(update: str, arguments: Sequence[Any]) -> list[Moved]:
         ]
 
 
-def claim(*, lane: str, limit: int, process_id: int, worker: str) -> list[Claim]:
+def claim(*, lane: str, limit: int, process_id: int, worker: str, begun: int | None = None) -> list[Claim]:
     """Takes up to `limit` of the lane's best startable runs for a slot: by priority, then age.
 
-    What may start is decided by the view `runs_gate`, which `runs.why` words. Nothing is taken for a
-    process whose worker has lost its lease or is stopping.
+    The first `begun` (all, if not given) begin now and count as attempts; the slot announces the others
+    before it begins them (`runs.workers.announce`). What may start is decided by the view `runs_gate`,
+    which `runs.why` words. Nothing is taken for a process whose worker has lost its lease or is stopping.
     """
-    return _claims("SELECT * FROM runs_claim(%s, %s, %s, %s)", [lane, limit, process_id, worker])
+    arguments = [lane, limit, limit if begun is None else begun, process_id, worker]
+    return _claims("SELECT * FROM runs_claim(%s, %s, %s, %s, %s)", arguments)
 
 
 def _claims(query: str, arguments: Sequence[Any]) -> list[Claim]:
     with prepared(query, arguments) as cursor:
         columns = [column.name for column in cursor.description or ()]
-        return [_claim(dict(zip(columns, row, strict=True))) for row in cursor.fetchall()]
+        claims = [_claim(dict(zip(columns, row, strict=True))) for row in cursor.fetchall()]
+    return sorted(claims, key=lambda claim: claim.token)
 
 
 def _claim(row: dict[str, Any]) -> Claim:
@@ -165,50 +186,59 @@ def held_by(worker_id: int) -> list[tuple[int, int]]:
     return [(run_id, token) for run_id, token in held.values_list("pk", "claim_token") if token is not None]
 
 
-def settle(settled: Iterable[tuple[Claim, Outcome]]) -> list[Moved]:
+def settle(
+    settled: Iterable[tuple[Claim, Outcome]], *, spans: Mapping[int, Span] | None = None
+) -> list[Moved]:
     """Ends or continues claimed runs by the outcome of their attempt; who lost the claim changes nothing.
 
     A failed attempt goes on as `scheduled` while the job's retry policy allows one more, unless a cancel
-    was asked meanwhile. Returns what was really moved.
+    was asked meanwhile. `spans` says, by run id, when each began and ended, for runs that were settled
+    together; without it they began when claimed and end now. Returns what was really moved.
     """
-    entries = [_settlement(claim, outcome) for claim, outcome in settled]
+    spans = spans or {}
+    entries = sorted(
+        (_settlement(claim, outcome, spans.get(claim.id, Span())) for claim, outcome in settled),
+        key=lambda entry: entry.id,
+    )
     update = f"""
         UPDATE runs_run r SET
             status = {_BECOMES},
+            attempt = r.attempt + (r.started_at IS NULL)::int,
+            started_at = coalesce(x.started_at, r.started_at),
             result = CASE WHEN x.status = 'succeeded' THEN x.result ELSE r.result END,
             failure_reason = CASE WHEN {_BECOMES} = 'failed' THEN x.failure_reason END,
             error = x.error,
             failed_attempts = r.failed_attempts + (x.failure_reason IS NOT NULL)::int,
             attempts = CASE WHEN {_BECOMES} IN ('scheduled', 'waiting')
-                THEN r.attempts || {_ATTEMPT.format(outcome="x.outcome", error="x.error")} ELSE r.attempts END,
+                THEN r.attempts || {_SETTLED_ATTEMPT} ELSE r.attempts END,
             cancelled_by = CASE WHEN {_BECOMES} = 'cancelled' AND r.cancelled_by = ''
                 THEN 'the job itself' ELSE r.cancelled_by END,
             due_at = CASE WHEN {_BECOMES} IN ('scheduled', 'waiting')
                 THEN coalesce(x.due_at, clock_timestamp() + x.delay_seconds * interval '1 second') END,
             next_step = x.next_step,
             state = x.state,
-            finished_at = CASE WHEN {_BECOMES} IN ({_FINAL}) THEN clock_timestamp() END
-        FROM jsonb_to_recordset(%s::jsonb) AS x(
-            id bigint, token bigint, status text, outcome text, result jsonb, failure_reason text,
-            error jsonb, delay_seconds float8, due_at timestamptz, next_step text, state jsonb)
+            finished_at = CASE WHEN {_BECOMES} IN ({_FINAL}) THEN x.finished_at END
+        FROM (
+            SELECT i.*, clock_timestamp() - i.ended_ago * interval '1 second' AS finished_at,
+                   clock_timestamp() - i.started_ago * interval '1 second' AS started_at
+            FROM jsonb_to_recordset(%s::jsonb) AS i(
+                id bigint, token bigint, status text, outcome text, result jsonb, failure_reason text,
+                error jsonb, delay_seconds float8, due_at timestamptz, next_step text, state jsonb,
+                started_ago float8, ended_ago float8)
+        ) x
         WHERE r.id = x.id AND r.claim_token = x.token AND r.status = 'running'"""
     return _move(update, [json.dumps([plain(asdict(entry)) for entry in entries])])
 
 
-def _settlement(claim: Claim, outcome: Outcome) -> _Settlement:
+def _settlement(claim: Claim, outcome: Outcome, span: Span) -> _Settlement:
+    entry = partial(_Settlement, id=claim.id, token=claim.token, **asdict(span))
     match outcome:
         case Succeeded():
-            return _Settlement(
-                id=claim.id, token=claim.token, status="succeeded", outcome="succeeded", result=outcome.result
-            )
-        case Failed():
-            return _failure(claim, outcome)
+            return entry(status="succeeded", outcome="succeeded", result=outcome.result)
         case Cancelled():
-            return _Settlement(id=claim.id, token=claim.token, status="cancelled", outcome="cancelled")
+            return entry(status="cancelled", outcome="cancelled")
         case Waiting():
-            return _Settlement(
-                id=claim.id,
-                token=claim.token,
+            return entry(
                 status="waiting",
                 outcome="waiting",
                 due_at=outcome.resume_at.isoformat(),
@@ -217,22 +247,17 @@ def _settlement(claim: Claim, outcome: Outcome) -> _Settlement:
             )
         case Submitted():
             raise TypeError(f"Run {claim.id}: executor {claim.executor!r} submitted to no known engine.")
-
-
-def _failure(claim: Claim, failed: Failed) -> _Settlement:
-    decision = retry.decide(
-        claim.retry_policy, attempt=claim.failed_attempts + 1, failed=failed, random=random.random
-    )
-    again = isinstance(decision, retry.RetryIn)
-    return _Settlement(
-        id=claim.id,
-        token=claim.token,
-        status="scheduled" if again else "failed",
-        outcome=failed.reason,
-        failure_reason=failed.reason,
-        error={"type": failed.type, "message": failed.message, "traceback": failed.traceback},
-        delay_seconds=decision.seconds if isinstance(decision, retry.RetryIn) else None,
-    )
+        case Failed():
+            decision = retry.decide(
+                claim.retry_policy, attempt=claim.failed_attempts + 1, failed=outcome, random=random.random
+            )
+            return entry(
+                status="scheduled" if isinstance(decision, retry.RetryIn) else "failed",
+                outcome=outcome.reason,
+                failure_reason=outcome.reason,
+                error={"type": outcome.type, "message": outcome.message, "traceback": outcome.traceback},
+                delay_seconds=decision.seconds if isinstance(decision, retry.RetryIn) else None,
+            )
 
 
 def give_back(held: Iterable[tuple[int, int]]) -> list[Moved]:
@@ -240,8 +265,9 @@ def give_back(held: Iterable[tuple[int, int]]) -> list[Moved]:
     update = f"""
         UPDATE runs_run r SET
             status = CASE WHEN r.cancel_requested_at IS NULL THEN 'queued' ELSE 'cancelled' END,
-            attempts = r.attempts || {_ATTEMPT.format(outcome="'interrupted'", error="NULL::jsonb")},
-            attempt = r.attempt - 1,
+            attempts = CASE WHEN r.started_at IS NULL THEN r.attempts
+                ELSE r.attempts || {_INTERRUPTED} END,
+            attempt = r.attempt - (r.started_at IS NOT NULL)::int,
             queued_at = clock_timestamp(), started_at = NULL, deadline_at = NULL, progress = NULL,
             process_id = NULL, worker = '',
             finished_at = CASE WHEN r.cancel_requested_at IS NOT NULL THEN clock_timestamp() END
@@ -255,22 +281,27 @@ def rescue(*, limit: int = 500) -> list[Moved]:
     """Takes runs back whose slot is dead or whose worker's lease has passed: their attempt is lost.
 
     Back to the queue, unless a cancel was asked (cancelled), the job says `on_lost: fail` (worker_lost), or
-    this was the third worker the run has taken with it (poisoned). Lost attempts do not use up the job's.
+    this was the third worker the run has taken with it (poisoned). Lost attempts do not use up the job's,
+    and what the slot had claimed but not begun loses none.
     """
     update = f"""
         UPDATE runs_run r SET
             status = x.becomes,
-            lost_attempts = r.lost_attempts + 1,
-            attempts = CASE WHEN x.becomes = 'queued'
-                THEN r.attempts || {_ATTEMPT.format(outcome="'lost'", error=_LOST_ERROR)} ELSE r.attempts END,
+            lost_attempts = r.lost_attempts + x.begun::int,
+            attempt = x.attempt,
+            started_at = CASE WHEN x.begun THEN coalesce(r.started_at, r.queued_at) END,
+            attempts = CASE WHEN x.becomes = 'queued' AND x.begun
+                THEN r.attempts || {_LOST} ELSE r.attempts END,
             failure_reason = CASE WHEN x.becomes = 'failed' THEN x.reason END,
             error = CASE WHEN x.becomes = 'failed' THEN {_LOST_ERROR} END,
             claim_token = nextval('runs_claim_token'),
             queued_at = CASE WHEN x.becomes = 'queued' THEN clock_timestamp() ELSE r.queued_at END,
             finished_at = CASE WHEN x.becomes <> 'queued' THEN clock_timestamp() END
         FROM (
-            SELECT held.id, held.claim_token,
+            SELECT held.id, held.claim_token, b.begun,
+                held.attempt + (b.begun AND held.started_at IS NULL)::int AS attempt,
                 CASE WHEN held.cancel_requested_at IS NOT NULL THEN 'cancelled'
+                     WHEN NOT b.begun THEN 'queued'
                      WHEN held.lost_attempts + 1 >= %s OR j.on_lost = 'fail' THEN 'failed'
                      ELSE 'queued' END AS becomes,
                 CASE WHEN held.lost_attempts + 1 >= %s THEN 'poisoned' ELSE 'worker_lost' END AS reason
@@ -278,6 +309,8 @@ def rescue(*, limit: int = 500) -> list[Moved]:
             JOIN jobs_job j ON j.id = held.job_id
             LEFT JOIN runs_workerprocess p ON p.id = held.process_id
             LEFT JOIN runs_worker w ON w.id = p.worker_id
+            CROSS JOIN LATERAL (
+                SELECT held.started_at IS NOT NULL OR held.claim_token <= coalesce(p.announced, 0) AS begun) b
             WHERE held.status = 'running' AND held.external_id IS NULL
               AND (w.id IS NULL OR w.lease_until < clock_timestamp() OR p.ended_at IS NOT NULL)
             LIMIT %s FOR UPDATE OF held SKIP LOCKED
@@ -286,7 +319,7 @@ def rescue(*, limit: int = 500) -> list[Moved]:
     losses = settings.LOST_ATTEMPTS_LIMIT
     with transaction.atomic():
         moved = _move(update, [losses, losses, limit])
-        _note(moved, kind="rescued")
+        _note((run for run in moved if run.attempt), kind="rescued")
     return moved
 
 

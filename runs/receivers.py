@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from celery import signals
 
-from runs import execution, heartbeat
+from runs import attempts, heartbeat
 from runs.leash import die_with_parent
 
 log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ def tell_stopping(**kwargs: Any) -> None:
 def become_slot(**kwargs: Any) -> None:
     """A pool child hears cancels from now on, and dies with the worker whatever it is doing."""
     die_with_parent(signal.SIGKILL)
-    execution.listen()
+    attempts.become_slot()
 
 
 def _tell(number: int) -> None:

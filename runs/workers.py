@@ -16,6 +16,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from runs.models import Worker, WorkerProcess
+from runs.statements import prepared
 
 # Made in the worker's main process before anything is forked, so that slots find their worker's row by it.
 node = uuid.uuid4()
@@ -98,6 +99,23 @@ def this_slot() -> Slot | None:
         process = WorkerProcess.objects.create(worker=worker, pid=os.getpid())
         _slot = Slot(process_id=process.pk, name=f"{worker.name}:{process.pid}")
     return _slot
+
+
+def announce(slot: Slot, *, token: int, run_ids: Sequence[int]) -> set[int] | None:
+    """Says that the slot begins its claimed runs up to `token`; returns which of them are to be cancelled.
+
+    None if it may not begin them, because its worker lost the lease meanwhile.
+    """
+    statement = """
+        WITH announced AS (
+            UPDATE runs_workerprocess p SET announced = %s FROM runs_worker w
+            WHERE p.id = %s AND p.ended_at IS NULL AND w.id = p.worker_id AND w.lease_until > clock_timestamp()
+            RETURNING p.id)
+        SELECT (SELECT count(*) FROM announced) = 1, ARRAY(
+            SELECT r.id FROM runs_run r WHERE r.id = ANY(%s) AND r.cancel_requested_at IS NOT NULL)"""
+    with prepared(statement, [token, slot.process_id, list(run_ids)]) as cursor:
+        live, cancelled = cursor.fetchone() or (False, [])
+    return set(cancelled) if live else None
 
 
 def look_again() -> None:

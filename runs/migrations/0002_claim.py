@@ -31,7 +31,7 @@ LEFT JOIN LATERAL (
 # 3. with that in hand, the best runs over all open groups, locked and taken. A few more than wanted are looked
 #    at, because the first ones may be locked by claims that are under way.
 CLAIM = """
-CREATE FUNCTION runs_claim(wanted_lane text, wanted int, slot_process bigint, slot_name text)
+CREATE FUNCTION runs_claim(wanted_lane text, wanted int, begun int, slot_process bigint, slot_name text)
 RETURNS TABLE (
     id bigint, token bigint, attempt smallint, max_attempts smallint, failed_attempts smallint,
     trigger_kind varchar, parameters jsonb, context jsonb, tags varchar[], created_at timestamptz,
@@ -84,19 +84,25 @@ BEGIN
             WHERE r.status = 'queued' AND r.lane = wanted_lane AND r.group_id = open.group_id
             ORDER BY r.priority, r.id LIMIT wanted + 16) best
     ), taken AS (
-        SELECT r.id FROM runs_run r
+        SELECT r.id, r.priority FROM runs_run r
         JOIN (SELECT head.id FROM head WHERE head.free IS NULL OR head.place <= head.free
               ORDER BY head.priority, head.id LIMIT wanted + 16) candidate ON candidate.id = r.id
         WHERE r.status = 'queued' AND r.lane = wanted_lane
         ORDER BY r.priority, r.id LIMIT wanted FOR UPDATE OF r SKIP LOCKED
+    ), numbered AS (
+        -- Tokens grow in the order in which the slot will begin the runs: "announced up to here" is one number.
+        SELECT ordered.id, nextval('runs_claim_token') AS token,
+               row_number() OVER (ORDER BY ordered.priority, ordered.id) <= begun AS begins
+        FROM (SELECT taken.id, taken.priority FROM taken ORDER BY taken.priority, taken.id) ordered
     )
     UPDATE runs_run r SET
-        status = 'running', claim_token = nextval('runs_claim_token'), process_id = slot_process,
-        worker = slot_name, attempt = r.attempt + 1, started_at = clock_timestamp(), error = NULL,
-        progress = NULL, deadline_at = clock_timestamp() + j.timeout_seconds * interval '1 second'
-    FROM taken, jobs_job j
-    WHERE r.id = taken.id AND j.id = r.job_id
-    RETURNING r.id, r.claim_token, r.attempt, r.max_attempts, r.failed_attempts, r.trigger_kind, r.parameters,
+        status = 'running', claim_token = numbered.token, process_id = slot_process, worker = slot_name,
+        attempt = r.attempt + numbered.begins::int, error = NULL, progress = NULL,
+        started_at = CASE WHEN numbered.begins THEN clock_timestamp() END,
+        deadline_at = clock_timestamp() + j.timeout_seconds * interval '1 second'
+    FROM numbered, jobs_job j
+    WHERE r.id = numbered.id AND j.id = r.job_id
+    RETURNING r.id, r.claim_token, (r.attempt + (NOT numbered.begins)::int)::smallint, r.max_attempts, r.failed_attempts, r.trigger_kind, r.parameters,
         r.context, r.tags, r.created_at, r.deadline_at, j.id, j.slug, j.executor, j.configuration, j.schema,
         j.timeout_seconds, j.retry_first_delay_seconds, j.retry_longest_delay_seconds, j.retry_factor,
         j.retry_jitter;
@@ -118,7 +124,7 @@ class Migration(migrations.Migration):
     operations: ClassVar = [
         migrations.RunSQL(TOKENS, "DROP SEQUENCE runs_claim_token"),
         migrations.RunSQL(GATE, "DROP VIEW runs_gate"),
-        migrations.RunSQL(CLAIM, "DROP FUNCTION runs_claim(text, int, bigint, text)"),
+        migrations.RunSQL(CLAIM, "DROP FUNCTION runs_claim(text, int, int, bigint, text)"),
         migrations.RunSQL(LANES, "DELETE FROM runs_lane"),
         *(
             migrations.RunSQL(AUTOVACUUM.format(table=table), migrations.RunSQL.noop)

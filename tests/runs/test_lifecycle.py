@@ -372,3 +372,44 @@ def test_every_ending_is_counted_once_and_folding_changes_no_count() -> None:
     assert tallies.of_job(job.pk) == before
     tallies.fold()
     assert tallies.of_job(job.pk) == before
+
+
+def test_what_a_dead_slot_had_not_begun_goes_back_without_an_attempt() -> None:
+    job = make_job()
+    begun, announced, untouched = (make_run(job, priority=100) for _ in range(3))
+    slot = make_slot()
+    claims = lifecycle.claim(lane="bulk", limit=3, begun=1, process_id=slot.pk, worker="w@test:1")
+    assert [c.attempt for c in claims] == [1, 1, 1]
+    assert [c.id for c in claims] == [begun.pk, announced.pk, untouched.pk]
+    live = workers.Slot(process_id=slot.pk, name="w@test:1")
+    assert workers.announce(live, token=claims[1].token, run_ids=[announced.pk]) == set()
+    workers.end_processes(slot.worker_id, alive=())
+    lifecycle.rescue()
+    outcomes = []
+    for run in (begun, announced, untouched):
+        run.refresh_from_db()
+        outcomes.append((run.status, run.attempt, run.lost_attempts, [a["outcome"] for a in run.attempts]))
+    assert outcomes == [("queued", 1, 1, ["lost"]), ("queued", 1, 1, ["lost"]), ("queued", 0, 0, [])]
+
+
+def test_a_slice_learns_at_its_announcement_what_is_to_be_cancelled_and_whether_it_may_begin() -> None:
+    run = make_run(priority=100)
+    slot = make_slot()
+    (claimed,) = lifecycle.claim(lane="bulk", limit=1, begun=0, process_id=slot.pk, worker="w@test:1")
+    live = workers.Slot(process_id=slot.pk, name="w@test:1")
+    lifecycle.cancel(Run.objects.filter(pk=run.pk), by="ada")
+    assert workers.announce(live, token=claimed.token, run_ids=[run.pk]) == {run.pk}
+    expire_all_leases()
+    assert workers.announce(live, token=claimed.token, run_ids=[run.pk]) is None
+
+
+def test_runs_settled_together_keep_their_own_times_and_count_their_attempt() -> None:
+    run = make_run(priority=100)
+    slot = make_slot()
+    (claimed,) = lifecycle.claim(lane="bulk", limit=1, begun=0, process_id=slot.pk, worker="w@test:1")
+    span = lifecycle.Span(started_ago=3.0, ended_ago=1.0)
+    lifecycle.settle([(claimed, Succeeded())], spans={run.pk: span})
+    run.refresh_from_db()
+    assert run.attempt == 1
+    assert run.duration is not None
+    assert run.duration.total_seconds() == pytest.approx(2.0, abs=0.01)
