@@ -1,7 +1,7 @@
 """What `doctor` says when things are missing, each with what to do."""
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from config import health
@@ -61,4 +61,15 @@ def test_everything_alive_is_ready(site: Site, capsys: pytest.CaptureFixture[str
     site.start_worker("all", lanes="high,default,bulk")
     site.start_beat()
     call_command("doctor", "--no-color")
-    assert "Headway is ready." in capsys.readouterr().out
+    call_command("doctor", "worker:bulk", "beat")
+    assert "All is well." in capsys.readouterr().out
+
+
+def test_a_check_that_does_not_exist_is_refused_with_the_names_there_are(site: Site) -> None:
+    with pytest.raises(CommandError, match=r"no check worker:huge; expected some of database, .*broker"):
+        call_command("doctor", "worker:huge")
+
+
+def test_one_check_can_be_asked_for(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("doctor", "database")
+    assert "worker" not in capsys.readouterr().out

@@ -62,3 +62,14 @@ def test_a_python_without_venv_is_one_sentence(
 ) -> None:
     monkeypatch.setitem(sys.modules, "ensurepip", None)
     assert "has no module ensurepip: install it first" in bootstrap["missing"]()
+
+
+def test_every_variable_that_is_read_is_documented() -> None:
+    read = r"""(?:env\.\w+\(\s*|environ(?:\.get)?[\[(]\s*)["']([A-Z][A-Z0-9_]+)["']"""
+    sources = [*(ROOT / "config").glob("*.py"), ROOT / "tests" / "conftest.py"]
+    names = {name for path in sources for name in re.findall(read, path.read_text())}
+    documented = set(
+        re.findall(r"^\| `([A-Z0-9_]+)`", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE)
+    )
+    assert "HEADWAY_BULK_SLOTS" in names
+    assert names - documented - {"DJANGO_SETTINGS_MODULE"} == set()
