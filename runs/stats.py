@@ -1,0 +1,119 @@
+"""Numbers of the last day, and what fails now: read from the tallies, never counted over runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+DAY = 24  # hours
+
+_HOURS = """
+    SELECT hour, status, sum(runs), sum(timed), sum(duration_seconds), sum(wait_seconds) FROM (
+        SELECT hour, status, runs, timed, duration_seconds, wait_seconds FROM runs_hourlytally WHERE hour >= %(since)s
+        UNION ALL
+        SELECT date_trunc('hour', last_run_at, 'UTC'), status, runs, timed, duration_seconds, wait_seconds
+        FROM runs_tallydelta WHERE last_run_at >= %(since)s
+    ) ended GROUP BY hour, status"""
+
+# The last ending of each job, from the base and what was not folded yet; of these, the failed ones.
+_FAILING = """
+    WITH last AS (
+        SELECT DISTINCT ON (job_id) job_id, last_run_id, last_run_at, status FROM (
+            SELECT job_id, last_run_id, last_run_at, last_run_status AS status FROM runs_tally
+            WHERE last_run_id IS NOT NULL
+            UNION ALL
+            SELECT job_id, last_run_id, last_run_at, status FROM runs_tallydelta) ended
+        ORDER BY job_id, last_run_at DESC, last_run_id DESC)
+    SELECT j.id, j.slug, j.name, last.last_run_id, last.last_run_at, left(r.error->>'message', 300)
+    FROM last JOIN jobs_job j ON j.id = last.job_id LEFT JOIN runs_run r ON r.id = last.last_run_id
+    WHERE last.status = 'failed' AND j.status <> 'inactive'
+    ORDER BY last.last_run_at DESC LIMIT %s"""
+
+
+@dataclass(slots=True)
+class Ended:
+    """Runs that ended in some stretch of time: how many by status, and how long they waited and took."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    timed: int = 0
+    duration_seconds: float = 0.0
+    wait_seconds: float = 0.0
+
+    @property
+    def runs(self) -> int:
+        """All of them."""
+        return sum(self.counts.values())
+
+    @property
+    def failed(self) -> int:
+        """Those that failed."""
+        return self.counts.get("failed", 0)
+
+    @property
+    def success_rate(self) -> float | None:
+        """Succeeded of those that succeeded or failed, 0 to 1; None if there are none."""
+        judged = self.counts.get("succeeded", 0) + self.failed
+        return self.counts.get("succeeded", 0) / judged if judged else None
+
+    @property
+    def average_wait_seconds(self) -> float | None:
+        """The mean time in the queue of those that started; None if there are none."""
+        return self.wait_seconds / self.timed if self.timed else None
+
+    @property
+    def average_duration_seconds(self) -> float | None:
+        """The mean duration of those that started; None if there are none."""
+        return self.duration_seconds / self.timed if self.timed else None
+
+    def add(self, status: str, runs: int, timed: int, duration_seconds: float, wait_seconds: float) -> None:
+        """Adds a line of the tallies."""
+        self.counts[status] = self.counts.get(status, 0) + runs
+        self.timed += timed
+        self.duration_seconds += duration_seconds
+        self.wait_seconds += wait_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The current hour and the 23 before it, oldest first, and the same stretch of the day before."""
+
+    hours: Mapping[datetime, Ended]
+    total: Ended
+    before: Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A job whose last run failed, with that run's error."""
+
+    job_id: int
+    slug: str
+    name: str
+    run_id: int
+    at: datetime
+    error: str | None
+
+
+def last_day(now: datetime) -> Day:
+    """What ended in the last day and the day before it, in one query."""
+    this_hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    begin = this_hour - timedelta(hours=DAY - 1)
+    day = Day({begin + timedelta(hours=number): Ended() for number in range(DAY)}, Ended(), Ended())
+    with connection.cursor() as cursor:
+        cursor.execute(_HOURS, {"since": begin - timedelta(hours=DAY)})
+        for hour, status, runs, timed, duration, wait in cursor.fetchall():
+            line = (status, int(runs), int(timed), float(duration), float(wait))
+            if hour in day.hours:
+                day.hours[hour].add(*line)
+            (day.total if hour >= begin else day.before).add(*line)
+    return day
+
+
+def failing(*, limit: int) -> Sequence[Failing]:
+    """The jobs in use whose last ended run failed, the latest failure first, in one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FAILING, [limit])
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return [Failing(*row) for row in rows]

@@ -1,0 +1,58 @@
+"""The last results of jobs and of schedules, the newest first, each in one query however many are asked for."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import connection
+
+_OF_JOBS = """
+    SELECT asked.id, r.id, r.status, r.failure_reason, r.cancel_requested_at IS NOT NULL
+    FROM unnest(%s::bigint[]) AS asked(id)
+    CROSS JOIN LATERAL (
+        SELECT id, status, failure_reason, cancel_requested_at FROM runs_run
+        WHERE job_id = asked.id ORDER BY id DESC LIMIT %s) r
+    ORDER BY asked.id, r.id DESC"""
+
+_OF_SCHEDULES = """
+    SELECT asked.id, o.run_id, coalesce(r.status, CASE o.outcome WHEN 'fired' THEN '' ELSE o.outcome END),
+        r.failure_reason, r.cancel_requested_at IS NOT NULL
+    FROM unnest(%s::bigint[]) AS asked(id)
+    CROSS JOIN LATERAL (
+        SELECT slot, outcome, run_id FROM triggers_occurrence
+        WHERE trigger_id = asked.id ORDER BY slot DESC LIMIT %s) o
+    LEFT JOIN runs_run r ON r.id = o.run_id
+    ORDER BY asked.id, o.slot DESC"""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one run stands, or what became of one slot (`missed`, `skipped`; "" when its run is gone)."""
+
+    run_id: int | None
+    status: str
+    failure_reason: str | None
+    cancel_requested: bool
+
+    @property
+    def is_cancelling(self) -> bool:
+        """Whether a cancel was asked of a run that is still open."""
+        return self.cancel_requested and self.status == "running"
+
+
+def of_jobs(job_ids: Iterable[int], *, count: int = 20) -> dict[int, list[Result]]:
+    """The last `count` runs of each job."""
+    return _strips(_OF_JOBS, list(job_ids), count)
+
+
+def of_schedules(trigger_ids: Iterable[int], *, count: int = 20) -> dict[int, list[Result]]:
+    """What became of the last `count` slots of each schedule."""
+    return _strips(_OF_SCHEDULES, list(trigger_ids), count)
+
+
+def _strips(query: str, ids: list[int], count: int) -> dict[int, list[Result]]:
+    found: dict[int, list[Result]] = {asked: [] for asked in ids}
+    with connection.cursor() as cursor:
+        cursor.execute(query, [ids, count])
+        for asked, *columns in cursor.fetchall():
+            found[asked].append(Result(*columns))
+    return found

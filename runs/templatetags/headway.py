@@ -1,0 +1,183 @@
+"""Tags for pages and admin: status badges, trigger marks, times, durations, strips, icons."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django import template
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from runs.durations import duration_words
+from runs.faces import KINDS, Face, HasStatus, attempt_face, face
+from runs.strips import Result
+
+register = template.Library()
+
+STRIP_LENGTH = 20
+FACTS_LIMIT = 12
+# Height of a result's bar in the strip, so that shape says what colour says.
+STRIP_HEIGHTS = {"green": 12, "red": 18, "blue": 15, "violet": 15, "amber": 15, "grey": 6}
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """An icon of static/img/icons.svg; it says nothing that a word beside it doesn't."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        static("img/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def status(run: HasStatus, size: str = "") -> SafeString:
+    """The badge of a run's status."""
+    return _badge(face(run), size)
+
+
+@register.simple_tag
+def outcome(word: str) -> SafeString:
+    """The badge of how an attempt ended."""
+    return _badge(attempt_face(word), "")
+
+
+def _badge(shown: Face, size: str) -> SafeString:
+    if not shown.icon:
+        return format_html("<span>{}</span>", shown.word)
+    spinning = " spinning" if shown.word == "running" else ""
+    return format_html(
+        '<span class="badge {}{} {}">{}{}</span>', shown.colour, spinning, size, icon(shown.icon), shown.word
+    )
+
+
+@register.simple_tag
+def kind(trigger_kind: str, is_retry: bool = False) -> SafeString:
+    """The mark of a trigger kind: icon, colour and word; "–" for one that is not known."""
+    word = KINDS.get(trigger_kind)
+    if word is None:
+        return SafeString("–")
+    mark = format_html('{}<span class="visually-hidden">, a retry</span>', icon("retry")) if is_retry else ""
+    return format_html('<span class="mark {}">{}{}{}</span>', trigger_kind, icon(trigger_kind), word, mark)
+
+
+@register.simple_tag
+def moment(at: datetime | str | None, form: str = "relative") -> SafeString:
+    """A time: absolute here, and relative by time.js. `form`: relative, absolute or elapsed (since then)."""
+    if not at:
+        return SafeString("–")
+    at = datetime.fromisoformat(at) if isinstance(at, str) else at
+    local = timezone.localtime(at)
+    attribute = "" if form == "relative" else format_html(" data-{}", form)
+    return format_html(
+        '<time datetime="{}" title="{}"{}>{}</time>',
+        at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        f"{local:%Y-%m-%d %H:%M:%S %Z} · {at.astimezone(UTC):%H:%M:%SZ}",
+        attribute,
+        f"{local:%Y-%m-%d %H:%M:%S}",
+    )
+
+
+@register.filter
+def duration(value: timedelta | float | None) -> str:
+    """A duration, or seconds, for people."""
+    return duration_words(value)
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """A share from 0 to 1 as `98 %`; never 100 % while anything failed."""
+    if share is None:
+        return "–"
+    shown = int(share * 1000) / 10
+    return f"{shown:g} %"
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    """A value as readable JSON; the template escapes it."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+@register.filter
+def is_flat(value: Any) -> bool:
+    """Whether a result is a few names with plain values, which read better as a list than as JSON."""
+    if not isinstance(value, dict) or not 0 < len(value) <= FACTS_LIMIT:
+        return False
+    return all(item is None or isinstance(item, str | int | float) for item in value.values())
+
+
+@register.filter
+def shown_value(value: Any) -> str:
+    """A value of JSON for people: texts as they are, everything else as JSON."""
+    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+
+
+@register.filter
+def milliseconds(value: timedelta) -> str:
+    """A wait with its milliseconds: it is what shows whether lanes work."""
+    seconds = value.total_seconds()
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.3f} s"
+
+
+@register.filter
+def attempt_seconds(attempt: dict[str, Any]) -> float | None:
+    """How long an attempt of `Run.history()` took; None while it goes on."""
+    begun, ended = attempt.get("started_at"), attempt.get("finished_at")
+    if not begun or not ended:
+        return None
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).total_seconds()
+
+
+@register.filter
+def words(name: str) -> str:
+    """An event's kind for people: `cancel_requested` as `cancel requested`."""
+    return name.replace("_", " ")
+
+
+@register.simple_tag
+def strip(results: list[Result]) -> SafeString:
+    """The last results of a job, the newest at the right, as one picture with a sentence."""
+    if not results:
+        return SafeString('<span class="none">never ran</span>')
+    shown = list(reversed(results[:STRIP_LENGTH]))
+    left = (STRIP_LENGTH - len(shown)) * 7
+    bars = format_html_join(
+        "", '<rect class="fill-{}" x="{}" y="{}" width="5" height="{}" rx="1"/>', _bars(shown, left)
+    )
+    return format_html(
+        '<svg class="strip" width="140" height="18" viewBox="0 0 140 18" role="img" aria-label="{}">{}</svg>',
+        _strip_words(results[:STRIP_LENGTH]),
+        bars,
+    )
+
+
+def _bars(shown: list[Result], left: int) -> list[tuple[str, int, int, int]]:
+    faces = [face(result) for result in shown]
+    heights = [STRIP_HEIGHTS[one.colour] for one in faces]
+    return [
+        (one.colour, left + number * 7, 18 - height, height)
+        for number, (one, height) in enumerate(zip(faces, heights, strict=True))
+    ]
+
+
+def _strip_words(results: list[Result]) -> str:
+    counted: dict[str, int] = {}
+    for result in results:
+        word = face(result).word
+        counted[word] = counted.get(word, 0) + 1
+    words = ", ".join(f"{number} {word}" for word, number in counted.items())
+    return f"Last {len(results)} runs: {words}; the newest {face(results[0]).word}"
+
+
+@register.simple_tag(takes_context=True)
+def section_link(context: template.Context, name: str, word: str) -> SafeString:
+    """A link of the bar, marked when the page shown lies under it."""
+    url = reverse(name)
+    is_here = context["request"].path.startswith(url)
+    return format_html(
+        '<a href="{}"{}>{}</a>', url, SafeString(' aria-current="page"') if is_here else "", word
+    )

@@ -1,0 +1,79 @@
+"""Who may see a page or do an act: people who are logged in and have the permission it names."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.shortcuts import resolve_url
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django_htmx.http import HttpResponseClientRefresh
+
+View = Callable[..., HttpResponseBase]
+
+VIEW_RUNS = "runs.view_run"
+RUN_JOB = "jobs.run_job"
+CANCEL_RUN = "runs.cancel_run"
+RETRY_RUN = "runs.retry_run"
+
+# The end of "You may not …", for people who are refused.
+ACTS = {
+    VIEW_RUNS: "see runs",
+    RUN_JOB: "start jobs",
+    CANCEL_RUN: "cancel runs",
+    RETRY_RUN: "retry runs",
+}
+
+
+def permitted(permission: str) -> Callable[[View], View]:
+    """Lets a view be called by people with `permission` only.
+
+    Strangers are sent to the login, and come back afterwards; people without it get the page 403. A
+    fragment asked for after the session ended makes the browser load the page anew.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        @never_cache
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                if request.headers.get("HX-Request"):
+                    return HttpResponseClientRefresh()
+                came_from = request.get_full_path() if request.method == "GET" else _referring_page(request)
+                return redirect_to_login(came_from, resolve_url(settings.LOGIN_URL))
+            if not request.user.has_perm(permission):
+                raise PermissionDenied(
+                    f"You may not {ACTS[permission]}: {request.user.get_username()} lacks the permission {permission}."
+                )
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def person(request: HttpRequest) -> User:
+    """Who asks; only for views behind `permitted`."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+def back(request: HttpRequest, *, otherwise: str) -> HttpResponse:
+    """A redirect to the page that an act was done on (its field `next`), if that is one of ours."""
+    target = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure()):
+        target = otherwise
+    return HttpResponseRedirect(target)
+
+
+def _referring_page(request: HttpRequest) -> str:
+    """The page whose form a stranger sent: an act can't be repeated by a redirect, its page can be shown."""
+    referrer = urlsplit(request.headers.get("Referer", ""))
+    return referrer.path if referrer.netloc == request.get_host() else resolve_url("pages:dashboard")

@@ -1,0 +1,177 @@
+"""The filters of the runs list: read from the address, which is the page's whole state, and put into a query."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import Q, QuerySet
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from jobs.models import Job
+from runs import status
+from runs.faces import KINDS, STATUSES
+from runs.models import Run, run_id
+
+RANGES: Final = {
+    "15m": ("15 minutes", timedelta(minutes=15)),
+    "1h": ("hour", timedelta(hours=1)),
+    "24h": ("24 hours", timedelta(hours=24)),
+    "7d": ("7 days", timedelta(days=7)),
+    "30d": ("30 days", timedelta(days=30)),
+    "all": ("", None),
+}
+DEFAULT_RANGE: Final = "24h"
+PLACES: Final = ("after", "before", "top", "seen")
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A filter that holds, in words, and the address of the list without it."""
+
+    words: str
+    without: str
+
+
+@dataclass(slots=True)
+class Filters:
+    """What the list is narrowed to. `errors` are sentences about what could not be read, by parameter."""
+
+    data: QueryDict
+    statuses: list[str] = field(default_factory=list)
+    job: str = ""
+    trigger: str = ""
+    since: str = DEFAULT_RANGE
+    begin: datetime | None = None
+    end: datetime | None = None
+    search: str = ""
+    errors: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, data: QueryDict) -> "Filters":
+        """The filters that the query string `data` says."""
+        found = cls(data=data)
+        found.job, found.search = data.get("job", "").strip(), data.get("q", "").strip()
+        for word in data.getlist("status"):
+            found._read_status(word)
+        found.trigger = found._one_of("trigger", KINDS, "")
+        found.since = found._one_of("since", RANGES, DEFAULT_RANGE)
+        found.begin, found.end = found._instant("from"), found._instant("to")
+        if found.job and not Job.objects.filter(slug=found.job).exists():
+            found.errors["job"] = f"There is no job {found.job!r}."
+        return found
+
+    def _read_status(self, word: str) -> None:
+        if not word:
+            return
+        try:
+            self.statuses.append(status.parse(word).value)
+        except status.UnknownStatus as error:
+            self.errors["status"] = str(error)
+
+    def _one_of(self, name: str, known: Mapping[str, object], otherwise: str) -> str:
+        value = self.data.get(name, "").strip() or otherwise
+        if value and value not in known:
+            self.errors[name] = f"{value!r} is not a known {name}: expected one of {', '.join(known)}."
+            return otherwise
+        return value
+
+    def _instant(self, name: str) -> datetime | None:
+        text = self.data.get(name, "").strip()
+        if not text:
+            return None
+        try:
+            parsed = parse_datetime(text.replace(" ", "+"))
+        except ValueError:
+            parsed = None
+        if parsed is None:
+            self.errors[name] = f"{text!r} is not a time: expected one such as 2026-01-31T09:30."
+            return None
+        return parsed if timezone.is_aware(parsed) else timezone.make_aware(parsed)
+
+    @property
+    def has_default_range(self) -> bool:
+        """Whether only the last 24 hours are shown because nobody said otherwise."""
+        return self.since == DEFAULT_RANGE and not self.begin and not self.end and not self.names_a_run
+
+    @property
+    def names_a_run(self) -> bool:
+        """Whether the search is the id or name of one run, which is found however old it is."""
+        return bool(self.search) and run_id(self.search) is not None
+
+    def apply(self, runs: QuerySet[Run]) -> QuerySet[Run]:
+        """`runs` narrowed; none at all if the filters could not be read."""
+        if self.errors:
+            return runs.none()
+        if self.statuses:
+            runs = runs.filter(status__in=self.statuses)
+        if self.job:
+            runs = runs.filter(job__slug=self.job)
+        if self.trigger:
+            runs = runs.filter(trigger_kind=self.trigger)
+        return self._searched(self._ranged(runs))
+
+    def _ranged(self, runs: QuerySet[Run]) -> QuerySet[Run]:
+        if self.begin or self.end:
+            if self.begin:
+                runs = runs.filter(created_at__gte=self.begin)
+            return runs.filter(created_at__lt=self.end) if self.end else runs
+        length = RANGES[self.since][1]
+        if length is None or self.names_a_run:
+            return runs
+        return runs.filter(created_at__gte=timezone.now() - length)
+
+    def _searched(self, runs: QuerySet[Run]) -> QuerySet[Run]:
+        if not self.search:
+            return runs
+        jobs = Job.objects.filter(Q(slug__icontains=self.search) | Q(name__icontains=self.search))
+        number = run_id(self.search.removeprefix("#"))
+        found = Q(job__in=jobs.values("pk"))
+        return runs.filter(found if number is None else Q(pk=number))
+
+    def chips(self) -> Iterator[Chip]:
+        """Each filter that holds, with the way to be rid of it."""
+        for word in self.statuses:
+            yield Chip(STATUSES[word].word, self.address(drop=("status", word)))
+        if self.job:
+            yield Chip(f"job {self.job}", self.address(drop=("job", None)))
+        if self.trigger:
+            yield Chip(f"started by {KINDS[self.trigger].lower()}", self.address(drop=("trigger", None)))
+        if self.search:
+            yield Chip(f"“{self.search}”", self.address(drop=("q", None)))
+        if self.begin or self.end:
+            yield Chip(self._range_words(), self.address(drop=("from", None)))
+        elif RANGES[self.since][1] is not None and not self.names_a_run:
+            yield Chip(f"last {RANGES[self.since][0]}", self.address(since="all"))
+
+    def _range_words(self) -> str:
+        words = [
+            f"{word} {timezone.localtime(at):%Y-%m-%d %H:%M}"
+            for word, at in (("from", self.begin), ("to", self.end))
+            if at
+        ]
+        return " ".join(words)
+
+    def any_time(self) -> str:
+        """The same list without a bound in time."""
+        return self.address(drop=("from", None), since="all")
+
+    def address(self, *, drop: tuple[str, str | None] | None = None, since: str = "", top: str = "") -> str:
+        """The list's first page, without the filter `drop` (a name with one of its values, or all of them)."""
+        query = self.data.copy()
+        for name in PLACES:
+            query.pop(name, None)
+        if drop is not None:
+            name, value = drop
+            kept = [word for word in query.getlist(name) if value is not None and word != value]
+            query.setlist(name, kept)
+            if name == "from":
+                query.pop("to", None)
+        for name, given in (("since", since), ("top", top)):
+            if given:
+                query[name] = given
+        for name in [name for name in query if not any(query.getlist(name))]:
+            del query[name]
+        return f"?{query.urlencode()}"

@@ -1,0 +1,120 @@
+"""The page /jobs/: what can be run, how it went lately, and when it runs next."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db.models import Prefetch, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from jobs.models import Job, JobQuerySet
+from runs import strips, tallies
+from runs.faces import KINDS
+from runs.strips import Result
+from runs.tallies import Counts
+from runs.views.access import RUN_JOB, VIEW_RUNS, permitted, person
+from triggers.models import Kind, Trigger
+
+PAGE_SIZE = 100
+STATES: Final = {
+    "active": "Active",
+    "paused": "Paused",
+    "inactive": "Inactive",
+    "broken": "Broken",
+    "scheduled": "With a schedule",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A job with all that its row shows."""
+
+    job: Job
+    status: str
+    counts: Counts
+    results: list[Result]
+    triggers: list[Trigger]
+    may_start: bool
+
+    @property
+    def next_run_at(self) -> datetime | None:
+        """When the clock starts it next."""
+        return min((t.next_run_at for t in self.triggers if t.enabled and t.next_run_at), default=None)
+
+    @property
+    def last(self) -> Result | None:
+        """Its newest run."""
+        return self.results[0] if self.results else None
+
+    @property
+    def marks(self) -> list[tuple[str, str, int, bool]]:
+        """Kind, word, number and whether any is on, of the triggers that may start it."""
+        counted = Counter(trigger.kind for trigger in self.triggers)
+        on = {trigger.kind for trigger in self.triggers if trigger.enabled}
+        return [(kind, KINDS[kind], counted[kind], kind in on) for kind in Kind.values if counted[kind]]
+
+
+def status_of(job: Job, now: datetime) -> str:
+    """What people need to know of a job: broken, inactive, paused or active."""
+    return "broken" if job.broken_reason else job.effective_status(now)
+
+
+@permitted(VIEW_RUNS)
+@require_GET
+def job_list(request: HttpRequest) -> HttpResponse:
+    """The jobs by name, a hundred a page."""
+    search, state, after = (request.GET.get(name, "").strip() for name in ("q", "state", "after"))
+    jobs = _searched(Job.objects.all(), search, state)
+    previous = Job.objects.filter(slug=after).first() if after else None
+    if previous is not None:
+        jobs = jobs.filter(Q(name__gt=previous.name) | Q(name=previous.name, pk__gt=previous.pk))
+    entries = _entries(jobs, may_run=person(request).has_perm(RUN_JOB))
+    context = {
+        "entries": entries[:PAGE_SIZE],
+        "older": entries[PAGE_SIZE - 1].job.slug if len(entries) > PAGE_SIZE else "",
+        "search": search,
+        "state": state,
+        "states": STATES,
+        "is_filtered": bool(search or state or after),
+    }
+    return render(request, "jobs/list.html", context)
+
+
+def _searched(jobs: JobQuerySet, search: str, state: str) -> QuerySet[Job]:
+    if search:
+        jobs = jobs.filter(
+            Q(slug__icontains=search) | Q(name__icontains=search) | Q(tags__contains=[search.lower()])
+        )
+    if state == "active":
+        return jobs.runnable()
+    if state == "paused":
+        return jobs.paused()
+    if state == "broken":
+        return jobs.filter(broken_reason__isnull=False)
+    if state == "scheduled":
+        return jobs.filter(pk__in=Trigger.objects.schedules().values("job"))
+    return jobs.filter(status=Job.Status.INACTIVE) if state == "inactive" else jobs
+
+
+def _entries(jobs: QuerySet[Job], *, may_run: bool) -> list[Entry]:
+    """The first page of `jobs` and one more, in four queries."""
+    now = timezone.now()
+    triggers = Prefetch("triggers", queryset=Trigger.objects.order_by("id"))
+    found = list(jobs.order_by("name", "pk").prefetch_related(triggers)[: PAGE_SIZE + 1])
+    ids = [job.pk for job in found]
+    counts, results = tallies.of_jobs(ids), strips.of_jobs(ids)
+    return [
+        Entry(
+            job,
+            status_of(job, now),
+            counts[job.pk],
+            results[job.pk],
+            list(job.triggers.all()),
+            may_start=may_run and status_of(job, now) == "active",
+        )
+        for job in found
+    ]

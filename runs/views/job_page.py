@@ -1,0 +1,121 @@
+"""The page of one job: start it, what starts it, how it went, how to start it from outside."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from jobs import form, priority, retry
+from jobs.models import Job
+from jobs.parameters import InvalidParameters
+from runs import causes, launch, strips, tallies
+from runs.durations import duration_words
+from runs.models import Run
+from runs.views.access import RUN_JOB, VIEW_RUNS, permitted, person
+from runs.views.job_call import call_url, curl, python
+from runs.views.job_list import status_of
+from runs.views.launch_form import PREFIX, LaunchForm
+from runs.views.run_list import listed, rights
+from runs.views.schedule_list import entries
+from runs.views.schedule_words import coming
+from triggers.models import Kind
+
+HISTORY = 20
+SLOTS = 3
+
+
+@permitted(VIEW_RUNS)
+@require_GET
+def job_page(request: HttpRequest, slug: str) -> HttpResponse:
+    """The page."""
+    job = _find(slug)
+    return _show(request, job, LaunchForm(job=job, values=job.defaults))
+
+
+@permitted(RUN_JOB)
+@require_POST
+def run_job(request: HttpRequest, slug: str) -> HttpResponse:
+    """Starts the job by hand, and shows the run; with parameters that do not fit, the form again."""
+    job = _find(slug)
+    shown = LaunchForm(job=job, values=job.defaults, typed=request.POST)
+    try:
+        asked = launch.Request(
+            parameters=form.from_form(job.schema, request.POST, prefix=PREFIX, defaults=job.defaults),
+            priority=priority.parse(text) if (text := request.POST.get("priority")) else None,
+        )
+        launched = launch.launch(job, cause=causes.manual(user=person(request)), request=asked)
+    except InvalidParameters as error:
+        shown.refuse(error)
+        return _show(request, job, shown)
+    except (launch.LaunchRefused, priority.InvalidPriority) as error:
+        shown.refusal = str(error)
+        return _show(request, job, shown)
+    if launched.created:
+        messages.success(request, f"Started run #{launched.run.pk} of {job.name}.")
+    else:
+        messages.info(
+            request, f"Run #{launched.run.pk} with the same dedup key is still open; nothing was started."
+        )
+    return HttpResponseRedirect(reverse("pages:run", args=[launched.run.pk]))
+
+
+def _find(slug: str) -> Job:
+    job = Job.objects.select_related("owner").filter(slug=slug).first()
+    if job is None:
+        raise Http404(f"There is no job {slug!r}.")
+    return job
+
+
+def _show(request: HttpRequest, job: Job, shown: LaunchForm) -> HttpResponse:
+    now = timezone.now()
+    status, user = status_of(job, now), person(request)
+    triggers = list(job.triggers.all())
+    schedules = entries(job.triggers.filter(kind=Kind.SCHEDULE).order_by("id"), now=now)
+    context = {
+        "job": job,
+        "status": status,
+        "form": shown,
+        "may_start": status == "active" and user.has_perm(RUN_JOB),
+        "may_run": user.has_perm(RUN_JOB),
+        "may": rights(request),
+        "priorities": priority.NAMES,
+        "schedules": [(entry, coming(entry.trigger, now=now, count=SLOTS)) for entry in schedules],
+        "remote": next((trigger for trigger in triggers if trigger.kind == Kind.REMOTE), None),
+        "counts": tallies.of_job(job.pk),
+        "results": strips.of_jobs([job.pk])[job.pk],
+        "runs": listed(Run.objects.filter(job=job)).order_by("-pk")[:HISTORY],
+        "policies": _policies(job),
+        "edit_url": _edit_url(job) if user.is_staff and user.has_perm("jobs.change_job") else "",
+        **_calls(request, job),
+    }
+    return render(request, "jobs/job.html", context, status=shown.status)
+
+
+def _calls(request: HttpRequest, job: Job) -> dict[str, Any]:
+    url = call_url(request, job)
+    return {"curl": curl(url, job), "python": python(url, job)}
+
+
+def _policies(job: Job) -> list[tuple[str, str]]:
+    """How the job is carried out, in words."""
+    lane = f"{job.priority} (lane {priority.lane(job.priority)})" if job.priority else "by cause"
+    return [
+        ("Tries", retry.words(job.retry_policy)),
+        ("Time limit", duration_words(job.timeout_seconds)),
+        ("When a worker is lost", "tried again" if job.on_lost == Job.OnLost.RETRY else "the run fails"),
+        ("At a time", f"at most {job.max_concurrent_runs}" if job.max_concurrent_runs else "no limit"),
+        ("Priority", lane),
+        ("Dedup key", job.dedup_key_template or "none"),
+        ("Runs are kept", duration_words(job.retain_for_seconds) if job.retain_for_seconds else "for ever"),
+    ]
+
+
+def _edit_url(job: Job) -> str:
+    try:
+        return reverse("admin:jobs_job_change", args=[job.pk])
+    except NoReverseMatch:
+        return ""

@@ -1,0 +1,190 @@
+"""The page of one run: how it stands, why it exists, why it does not run, what it said and what came of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from jobs import parameters
+from runs import logs
+from runs.faces import face
+from runs.models import Run, run_id
+from runs.views import live
+from runs.views.access import VIEW_RUNS, permitted
+from runs.views.phases import bars, phases, totals
+from runs.views.run_list import rights
+from runs.views.run_log import LogPage, newest, news
+from runs.why import Reason, why
+
+RELATED_LIMIT = 20
+# How long a page waits before it asks again, by the age of what it waits for (seconds: up to that age).
+PACES = ((30, 1.0), (300, 2.0), (3600, 5.0))
+SLOWEST = 15.0
+AT_ONCE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A run as it stands at `now`, with what its live pieces show."""
+
+    run: Run
+    reason: Reason | None
+    now: datetime
+
+    @property
+    def prints(self) -> dict[str, str]:
+        """The fingerprints of the pieces: `now` changes with the progress, too."""
+        run = self.run
+        state = live.fingerprint(
+            *(run.status, run.attempt, run.claim_token, run.cancel_requested_at, run.finished_at, run.due_at),
+            *(run.lost_attempts, run.next_step, run.external_status, self._doublings),
+        )
+        return {"state": state, "now": live.fingerprint(state, run.progress, self.reason)}
+
+    @property
+    def _doublings(self) -> int:
+        """Grows whenever the bar of phases would look different: as the time of an open run doubles."""
+        age = (self.now - self.run.created_at) / timedelta(seconds=1)
+        return 0 if self.run.is_final else max(int(age), 0).bit_length()
+
+    @property
+    def seconds(self) -> float | None:
+        """When the page is to ask again; None: never, the run has ended."""
+        if self.run.is_final:
+            return None
+        age = (self.now - (self.run.started_at or self.run.created_at)).total_seconds()
+        return next((pace for until, pace in PACES if age < until), SLOWEST)
+
+
+def find(ref: str) -> Run:
+    """The run whose id or name is `ref`; raises Http404 with a sentence."""
+    related = ("job", "trigger", "api_key", "retry_of__job", "parent__job")
+    run = Run.objects.named(ref).select_related(*related).first()
+    if run is not None:
+        return run
+    if run_id(ref) is None:
+        raise Http404(f"{ref!r} is no run: expected an id such as 4821 or the name of a run.")
+    raise Http404(f"There is no run {ref!r}. It may have been deleted by its job's retention.")
+
+
+@permitted(VIEW_RUNS)
+@require_GET
+def run_page(request: HttpRequest, ref: str) -> HttpResponse:
+    """The whole page; the name of a run leads to its id."""
+    run = find(ref)
+    if not ref.isdigit():
+        return redirect("pages:run", ref=run.pk)
+    state = _state(run)
+    log = newest(run.pk, before=_line(request, "before"))
+    context = {
+        "live": not run.is_final,
+        "log": log,
+        "related": _related(run),
+        "given": _labelled(run),
+        "poller": _poller(state, log),
+        **_shown(request, state),
+    }
+    return render(request, "runs/run.html", context)
+
+
+@permitted(VIEW_RUNS)
+@require_GET
+def run_live(request: HttpRequest, ref: str) -> HttpResponse:
+    """What changed of the page since: its state, its progress, new lines of its log."""
+    run = find(ref)
+    state, seen = _state(run), live.seen(request)
+    after = _line(request, "after")
+    log = None if after is None else news(run.pk, after=after)
+    changed = {name for name, print_ in state.prints.items() if seen.get(name) != print_}
+    if not changed and not (log and log.lines) and state.seconds is not None:
+        return live.unchanged(seconds=state.seconds)
+    context = {**_shown(request, state), "log": log}
+    templates = {"now": ["_now"], "state": ["_head", "_course"]}
+    pieces = {
+        name: live.piece(request, f"runs/{name}.html", context)
+        for piece in sorted(changed)
+        for name in templates[piece]
+    }
+    if log and log.lines:
+        pieces["log"] = live.piece(request, "runs/_lines.html", context)
+    return live.answer(_poller(state, log), pieces)
+
+
+@permitted(VIEW_RUNS)
+@require_GET
+def run_log(request: HttpRequest, ref: str) -> StreamingHttpResponse:
+    """The whole log as a text file."""
+    run = find(ref)
+    answer = StreamingHttpResponse(
+        (part.encode() for part in logs.text(run.pk)), content_type="text/plain; charset=utf-8"
+    )
+    answer["Content-Disposition"] = f'attachment; filename="{run.name}.log"'
+    answer["X-Content-Type-Options"] = "nosniff"
+    return answer
+
+
+def _state(run: Run) -> State:
+    return State(run, None if run.is_cancelling else why(run), timezone.now())
+
+
+def _shown(request: HttpRequest, state: State) -> dict[str, Any]:
+    """What the live pieces show."""
+    run = state.run
+    found = phases(run, now=state.now)
+    return {
+        "run": run,
+        "face": face(run),
+        "reason": state.reason,
+        "may": rights(request),
+        "bars": bars(found),
+        "totals": list(totals(found)),
+        "attempts": list(reversed(run.history())),
+        "events": run.events.all()[:RELATED_LIMIT],
+    }
+
+
+def _poller(state: State, log: LogPage | None) -> str:
+    tail = log is not None and log.is_tail
+    query = f"?after={log.last_shown}" if log is not None and tail else ""
+    seconds = AT_ONCE if log is not None and tail and log.has_more else state.seconds
+    return live.poller(
+        reverse("pages:run-live", args=[state.run.pk]) + query, prints=state.prints, seconds=seconds
+    )
+
+
+def _line(request: HttpRequest, name: str) -> int | None:
+    """A line number of the address; what is none is as if it were not there."""
+    text = request.GET.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
+
+
+def _related(run: Run) -> Mapping[str, Sequence[Run]]:
+    """The runs that this one led to: retries by hand, and what it started."""
+    found = list(
+        Run.objects.filter(Q(retry_of=run) | Q(parent=run))
+        .select_related("job")
+        .order_by("pk")[:RELATED_LIMIT]
+    )
+    return {
+        "retries": [other for other in found if other.retry_of_id == run.pk],
+        "children": [other for other in found if other.parent_id == run.pk],
+    }
+
+
+def _labelled(run: Run) -> list[tuple[str, Any]]:
+    """The parameters by the schema's titles, secrets masked."""
+    properties = run.job.schema.get("properties", {})
+    masked = parameters.mask(run.job.schema, run.parameters)
+    return [(_title(properties.get(name), name), value) for name, value in masked.items()]
+
+
+def _title(place: object, name: str) -> str:
+    title = place.get("title") if isinstance(place, Mapping) else None
+    return str(title or name)

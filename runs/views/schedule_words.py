@@ -1,0 +1,57 @@
+"""A schedule for people: its rule in a sentence, its policies in words, its next slots on two clocks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from triggers import cron, schedules
+from triggers.models import Misfire, Overlap, Trigger
+
+MISFIRES = {
+    Misfire.SKIP: "slots missed in downtime are skipped",
+    Misfire.RUN_ONCE: "after downtime it runs once for all slots missed",
+    Misfire.RUN_EACH: "after downtime each missed slot runs, up to {limit}",
+}
+OVERLAPS = {
+    Overlap.ALLOW: "a slot starts even while the run before it goes on",
+    Overlap.SKIP: "a slot is skipped while the run before it goes on",
+    Overlap.QUEUE: "a slot waits for the run before it",
+    Overlap.CANCEL_PREVIOUS: "a slot cancels the run before it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A coming slot: the instant, and what the clocks of the schedule's zone and of UTC show then."""
+
+    at: datetime
+    local: str
+    utc: str
+
+
+def described(trigger: Trigger) -> str:
+    """The schedule's rule in a sentence; its text if it can no longer be read."""
+    try:
+        return cron.describe(cron.parse(trigger.cron))
+    except cron.InvalidCron as error:
+        return f"{trigger.cron} ({error})"
+
+
+def policies(trigger: Trigger) -> str:
+    """What becomes of missed and of overlapping slots."""
+    missed = MISFIRES[Misfire(trigger.misfire)].format(limit=trigger.misfire_limit)
+    return f"{missed[0].upper()}{missed[1:]}; {OVERLAPS[Overlap(trigger.overlap)]}."
+
+
+def coming(trigger: Trigger, *, now: datetime, count: int) -> Sequence[Slot]:
+    """The next slots; none of a schedule that is off or can't be read."""
+    if not trigger.enabled:
+        return []
+    try:
+        found = schedules.upcoming(trigger, after=now, count=count)
+    except cron.InvalidCron:
+        return []
+    return [
+        Slot(at, f"{at.astimezone(trigger.timezone):%a %Y-%m-%d %H:%M %Z}", f"{at.astimezone(UTC):%a %H:%M}Z")
+        for at in found
+    ]
