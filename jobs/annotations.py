@@ -52,6 +52,13 @@ SUPPORTED: Final = (
 )
 
 
+class Keywords(dict[str, Any]):
+    """An object for Annotated that may stand inside a union, where Python wants hashable things."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return id(self)
+
+
 class UnknownAnnotation(TypeError):
     """An annotation that can't be said in JSON Schema."""
 

@@ -37,8 +37,8 @@ def shown(value: object) -> str:
     """`value` as JSON, cut to a length that fits into a sentence."""
     try:
         text = json.dumps(value, ensure_ascii=False, default=repr)
-    except ValueError:  # a whole number with more digits than Python turns into text
-        return "a number of thousands of digits"
+    except (ValueError, RecursionError):  # a whole number of too many digits, or an endless list
+        return "a value that can't be shown"
     text = text.replace("\\u0000", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from math import isfinite
 from typing import Any, Final
@@ -37,6 +37,9 @@ __all__ = [
 
 DEPTH_LIMIT: Final = 64
 FAULTS_SHOWN: Final = 50
+# 4300 digits: Python turns no longer whole number into text.
+NUMBER_BITS: Final = 14_284
+_KEYS_REFUSED: Final = frozenset({"additionalProperties", "unevaluatedProperties"})
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -136,6 +139,8 @@ def _unstorable(value: object, path: Path) -> Iterator[Fault]:
             yield _fault(path, "text", detail)
     elif isinstance(value, float) and not isfinite(value):
         yield _fault(path, "number", f"{_name(path)} is {value}; expected a finite number.")
+    elif isinstance(value, int) and value.bit_length() > NUMBER_BITS:
+        yield _fault(path, "number", f"{_name(path)} is a number of more than 4300 digits; expected fewer.")
     elif isinstance(value, Mapping | list) and len(path) >= DEPTH_LIMIT:
         yield _fault(path, "depth", f"The parameters are nested deeper than {DEPTH_LIMIT} levels.")
     elif isinstance(value, Mapping):
@@ -158,11 +163,12 @@ def _translated(
             jsonschema_rs.ValidationErrorKind.AdditionalProperties()
             | jsonschema_rs.ValidationErrorKind.UnevaluatedProperties()
         ):
-            # A property whose value is wrong counts as unevaluated as well; it has a fault of its own.
-            declared = _declared(schema, path)
-            yield from (_unknown((*path, key), declared) for key in kind.unexpected if key not in declared)
+            yield from _unknowns(path, kind.unexpected, schema)
+        case jsonschema_rs.ValidationErrorKind.FalseSchema() if _KEYS_REFUSED & set(error.schema_path[-1:]):
+            # So it says `additionalProperties: false` beside no properties at all.
+            yield from _unknowns(path, _at(parameters, path), schema)
         case jsonschema_rs.ValidationErrorKind.PropertyNames():
-            expected = describe(follow(_holder(schema, error), "propertyNames"))
+            expected = describe(_holder(schema, error))
             yield _fault(path, "name", f"{_name(path)} has a key its schema refuses; expected {expected}.")
         case _:
             value = MASK if is_secret(schema, path) else shown(_at(parameters, path))
@@ -174,6 +180,12 @@ def _missing(path: Path, schema: Schema) -> Fault:
     declared = places(schema, path)
     expected = describe(declared[0]) if declared else "a value"
     return _fault(path, "required", f"{_name(path)} is missing; expected {expected}.")
+
+
+def _unknowns(path: Path, keys: Iterable[str], schema: Schema) -> Iterator[Fault]:
+    # A property whose value is wrong counts as unevaluated as well; it has a fault of its own.
+    declared = _declared(schema, path)
+    return (_unknown((*path, key), declared) for key in keys if key not in declared)
 
 
 def _unknown(path: Path, declared: list[str]) -> Fault:

@@ -14,6 +14,7 @@ from django.utils.module_loading import module_has_submodule
 
 from jobs import priority as priorities
 from jobs import signature
+from jobs.annotations import Keywords
 from jobs.definition import InvalidJob, JobDefinition, problem_of
 from jobs.retry import RetryPolicy
 
@@ -38,7 +39,7 @@ SLUG_LENGTH: Final = 80
 RESERVED_SLUGS: Final = frozenset({"run", "trigger", "available-upstream"})
 
 # A text parameter that pages, logs and the API never show.
-Secret = Annotated[str, {"format": "password", "writeOnly": True}]
+Secret = Annotated[str, Keywords(format="password", writeOnly=True)]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 logger = logging.getLogger(__name__)

@@ -66,7 +66,7 @@ def _compile(canonical: str) -> jsonschema_rs.Draft202012Validator:
 
 
 def _canonical(schema: object) -> str:
-    return json.dumps(schema, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return json.dumps(schema, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 
 
 def _bounded(schema: Schema) -> str:
