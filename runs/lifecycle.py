@@ -1,8 +1,8 @@
 """The only writer of `Run.status`: every verb of the state machine, each one guarded statement.
 
 A move names the statuses it may leave and, where somebody holds a claim, the claim's token. A row that does
-not come back was moved by another first; callers take that quietly. Ended runs are counted in the statement
-that ends them (`runs.tallies`), so a counter can neither miss nor repeat one. Times are the database's.
+not come back was moved by another first; callers take that quietly. What each statement also does for the runs
+that it ends is said in `runs.moves`. Times are the database's.
 """
 
 import json
@@ -21,9 +21,9 @@ from jobs import retry
 from jobs.executors import Cancelled, Failed, Outcome, Submitted, Succeeded, Waiting
 from jobs.retry import RetryPolicy
 from runs.models import Run, RunEvent
+from runs.moves import FINAL_WORDS, Moved, move
 from runs.plain import plain
 from runs.statements import prepared
-from runs.status import FINAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,18 +48,6 @@ class Claim:
     schema: Mapping[str, Any]
     timeout_seconds: int
     retry_policy: RetryPolicy
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
-    """What a move left behind: who was moved, to which status, in which lane."""
-
-    id: int
-    job_id: int
-    status: str
-    lane: str
-    attempt: int
-    cancel_requested: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +77,6 @@ class _Settlement:
     ended_ago: float = 0.0
 
 
-_FINAL = ", ".join(f"'{status.value}'" for status in FINAL)
-_MOVED = "r.id, r.job_id, r.status, r.lane, r.attempt, r.cancel_requested_at IS NOT NULL AS cancel_requested"
-_COUNTED = "r.trigger_id, r.trigger_kind, r.queued_at, r.started_at, r.finished_at"
 # The attempt that ends here, as an entry of `Run.attempts`; the names in braces are SQL.
 _ATTEMPT = """jsonb_build_array(jsonb_build_object(
     'attempt', {attempt}, 'outcome', {outcome}, 'worker', r.worker, 'queued_at', r.queued_at,
@@ -109,29 +94,6 @@ _INTERRUPTED = _ATTEMPT.format(attempt="r.attempt", outcome="'interrupted'", err
 _LOST_ERROR = """jsonb_build_object('type', 'WorkerLost', 'traceback', '', 'message',
     'The worker ' || r.worker || ' vanished in the middle of attempt ' || x.attempt || '.')"""
 _LOST = _ATTEMPT.format(attempt="x.attempt", outcome="'lost'", error=_LOST_ERROR)
-
-
-def _move(update: str, arguments: Sequence[Any]) -> list[Moved]:
-    """Runs `update`, an UPDATE of runs_run as r without RETURNING, and counts what it ended."""
-    statement = f"""
-        WITH moved AS ({update} RETURNING {_MOVED}, {_COUNTED}),
-        counted AS (
-            INSERT INTO runs_tallydelta (job_id, trigger_id, trigger_kind, lane, status, runs, timed,
-                                         duration_seconds, wait_seconds, last_run_id, last_run_at)
-            SELECT job_id, trigger_id, trigger_kind, lane, status, count(*), count(started_at),
-                   coalesce(sum(extract(epoch FROM finished_at - started_at)), 0),
-                   coalesce(sum(extract(epoch FROM started_at - queued_at)), 0),
-                   max(id), max(finished_at)
-            FROM moved WHERE status IN ({_FINAL})
-            GROUP BY job_id, trigger_id, trigger_kind, lane, status)
-        SELECT id, job_id, status, lane, attempt, cancel_requested FROM moved"""
-    with prepared(statement, arguments) as cursor:
-        return [
-            Moved(
-                id=row[0], job_id=row[1], status=row[2], lane=row[3], attempt=row[4], cancel_requested=row[5]
-            )
-            for row in cursor.fetchall()
-        ]
 
 
 def claim(*, lane: str, limit: int, process_id: int, worker: str, begun: int | None = None) -> list[Claim]:
@@ -217,7 +179,7 @@ def settle(
                 THEN coalesce(x.due_at, clock_timestamp() + x.delay_seconds * interval '1 second') END,
             next_step = x.next_step,
             state = x.state,
-            finished_at = CASE WHEN {_BECOMES} IN ({_FINAL}) THEN x.finished_at END
+            finished_at = CASE WHEN {_BECOMES} IN ({FINAL_WORDS}) THEN x.finished_at END
         FROM (
             SELECT i.*, clock_timestamp() - i.ended_ago * interval '1 second' AS finished_at,
                    clock_timestamp() - i.started_ago * interval '1 second' AS started_at
@@ -227,7 +189,7 @@ def settle(
                 started_ago float8, ended_ago float8)
         ) x
         WHERE r.id = x.id AND r.claim_token = x.token AND r.status = 'running'"""
-    return _move(update, [json.dumps([plain(asdict(entry)) for entry in entries])])
+    return move(update, [json.dumps([plain(asdict(entry)) for entry in entries])])
 
 
 def _settlement(claim: Claim, outcome: Outcome, span: Span) -> _Settlement:
@@ -274,7 +236,7 @@ def give_back(held: Iterable[tuple[int, int]]) -> list[Moved]:
         FROM unnest(%s::bigint[], %s::bigint[]) AS x(id, token)
         WHERE r.id = x.id AND r.claim_token = x.token AND r.status = 'running'"""
     pairs = list(held)
-    return _move(update, [[pair[0] for pair in pairs], [pair[1] for pair in pairs]])
+    return move(update, [[pair[0] for pair in pairs], [pair[1] for pair in pairs]])
 
 
 def rescue(*, limit: int = 500) -> list[Moved]:
@@ -318,14 +280,14 @@ def rescue(*, limit: int = 500) -> list[Moved]:
         WHERE r.id = x.id AND r.claim_token = x.claim_token AND r.status = 'running'"""
     losses = settings.LOST_ATTEMPTS_LIMIT
     with transaction.atomic():
-        moved = _move(update, [losses, losses, limit])
+        moved = move(update, [losses, losses, limit])
         _note((run for run in moved if run.attempt), kind="rescued")
     return moved
 
 
 def enqueue(*, limit: int = 1000) -> list[Moved]:
     """Moves what is due from scheduled and waiting to queued, the longest overdue first."""
-    return _move(
+    return move(
         """
         UPDATE runs_run r SET status = 'queued', queued_at = clock_timestamp(), due_at = NULL
         FROM (
@@ -340,7 +302,7 @@ def enqueue(*, limit: int = 1000) -> list[Moved]:
 
 def skip(*, limit: int = 1000) -> list[Moved]:
     """Skips what waits for a job that was made inactive."""
-    return _move(
+    return move(
         """
         UPDATE runs_run r SET status = 'skipped', skip_reason = 'The job is inactive.', due_at = NULL,
                finished_at = clock_timestamp()
@@ -370,8 +332,37 @@ def cancel(runs: QuerySet[Run], *, by: str) -> list[Moved]:
         WHERE r.id = ANY(%s) AND (r.status IN ('scheduled', 'queued', 'waiting')
               OR (r.status = 'running' AND r.cancel_requested_at IS NULL))"""
     with transaction.atomic():
-        moved = _move(update, [by[:200], list(runs.values_list("pk", flat=True))])
+        moved = move(update, [by[:200], list(runs.values_list("pk", flat=True))])
         _note(moved, kind="cancel_requested", actor=by[:200])
+    return moved
+
+
+def complete(
+    run_id: int, *, status: str, result: Any, error: Mapping[str, Any] | None, by: str
+) -> list[Moved]:
+    """Ends a run that a program carries out itself, as it reports: `status` is succeeded or failed.
+
+    From running or waiting in one move, from queued in two: it was begun and ended elsewhere. Whoever holds a
+    claim on it loses it. Returns nothing if the run is neither queued, running nor waiting.
+    """
+    begin = """
+        UPDATE runs_run r SET status = 'running', claim_token = nextval('runs_claim_token'), worker = %s,
+               attempt = r.attempt + 1, started_at = clock_timestamp()
+        WHERE r.id = %s AND r.status = 'queued'"""
+    end = """
+        UPDATE runs_run r SET status = x.status, claim_token = nextval('runs_claim_token'), due_at = NULL,
+               result = CASE WHEN x.status = 'succeeded' THEN x.result END,
+               error = CASE WHEN x.status = 'failed' THEN x.error END,
+               failure_reason = CASE WHEN x.status = 'failed' THEN 'error' END,
+               failed_attempts = r.failed_attempts + (x.status = 'failed')::int,
+               finished_at = clock_timestamp()
+        FROM jsonb_to_record(%s::jsonb) AS x(id bigint, status text, result jsonb, error jsonb)
+        WHERE r.id = x.id AND r.status IN ('running', 'waiting')"""
+    entry = {"id": run_id, "status": status, "result": result, "error": error}
+    with transaction.atomic():
+        move(begin, [by[:200], run_id])
+        moved = move(end, [json.dumps(plain(entry))])
+        _note(moved, kind="completed", actor=by[:200])
     return moved
 
 

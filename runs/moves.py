@@ -1,0 +1,65 @@
+"""The one statement by which a run's status is written, and what it does for the runs that it ends.
+
+Whatever must neither be missed nor be done twice for an ended run stands in the statement that ends it: it is
+counted (`runs.tallies`), and noted as ended if something may follow it (`runs.followers`). Used by
+`runs.lifecycle` only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runs.statements import prepared
+from runs.status import FINAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What a move left behind: who was moved, to which status, in which lane; `followed`: somebody waits for it."""
+
+    id: int
+    job_id: int
+    status: str
+    lane: str
+    attempt: int
+    cancel_requested: bool
+    followed: bool
+
+
+FINAL_WORDS = ", ".join(f"'{status.value}'" for status in FINAL)
+_MOVED = "r.id, r.job_id, r.status, r.lane, r.attempt, r.cancel_requested_at IS NOT NULL AS cancel_requested"
+_COUNTED = "r.trigger_id, r.trigger_kind, r.queued_at, r.started_at, r.finished_at"
+
+
+def move(update: str, arguments: Sequence[Any]) -> list[Moved]:
+    """Runs `update`, an UPDATE of runs_run as r without RETURNING; returns the runs that it really moved."""
+    statement = f"""
+        WITH moved AS ({update} RETURNING {_MOVED}, {_COUNTED}),
+        counted AS (
+            INSERT INTO runs_tallydelta (job_id, trigger_id, trigger_kind, lane, status, runs, timed,
+                                         duration_seconds, wait_seconds, last_run_id, last_run_at)
+            SELECT job_id, trigger_id, trigger_kind, lane, status, count(*), count(started_at),
+                   coalesce(sum(extract(epoch FROM finished_at - started_at)), 0),
+                   coalesce(sum(extract(epoch FROM started_at - queued_at)), 0),
+                   max(id), max(finished_at)
+            FROM moved WHERE status IN ({FINAL_WORDS})
+            GROUP BY job_id, trigger_id, trigger_kind, lane, status),
+        ended AS (
+            INSERT INTO runs_ending (run_id)
+            SELECT id FROM moved
+            WHERE status IN ({FINAL_WORDS}) AND job_id IN (SELECT job_id FROM triggers_upstream)
+            RETURNING run_id)
+        SELECT id, job_id, status, lane, attempt, cancel_requested, id IN (SELECT run_id FROM ended) FROM moved"""
+    with prepared(statement, arguments) as cursor:
+        return [
+            Moved(
+                id=row[0],
+                job_id=row[1],
+                status=row[2],
+                lane=row[3],
+                attempt=row[4],
+                cancel_requested=row[5],
+                followed=row[6],
+            )
+            for row in cursor.fetchall()
+        ]
