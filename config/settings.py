@@ -4,6 +4,7 @@
 and `ALLOWED_HOSTS`; `docs/settings.md` lists every name with its default.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,17 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from config.home import site_environment
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 # --- What this process is -------------------------------------------------------------------------
 DEBUG = env.bool("DEBUG", default=False)
 HOME = Path(env.str("HEADWAY_HOME", default=str(BASE_DIR / "var"))).resolve()
+# The commands of a checkout reach the site that `up` runs in it; what is set in the environment wins.
+for _name, _value in site_environment(HOME).items():
+    os.environ.setdefault(_name, _value)
 # Demo content (an app of its own, with tables of its own) belongs to `make up` and to tests only.
 DEMO = env.bool("HEADWAY_DEMO", default=False)
 ENV_NAME = env.str("ENV_NAME", default="development" if DEBUG else "")
@@ -33,6 +39,10 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # The address people reach the site by: links in notifications, the curl line on a job's page.
 PUBLIC_URL = env.str("PUBLIC_URL", default="")
+# Where the demo's scraper finds the listing site that the demo itself serves.
+DEMO_URL = env.str(
+    "HEADWAY_DEMO_URL", default=PUBLIC_URL or f"http://127.0.0.1:{env.int('HEADWAY_PORT', default=8000)}"
+)
 
 INSTALLED_APPS = [
     "config",
@@ -40,7 +50,8 @@ INSTALLED_APPS = [
     "triggers",
     "runs",
     *(["demo"] if DEMO else []),
-    "django.contrib.admin",
+    # Its modules are found by config.urls: a worker serves no admin and need not load it.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -192,11 +203,12 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["triggers.authentication.ScopedPermission"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["config.api.StrictJSONParser"],
-    "DEFAULT_PAGINATION_CLASS": "config.api.NewestFirst",
-    "DEFAULT_FILTER_BACKENDS": ["config.api.StrictFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "config.api.problem",
+    "DEFAULT_PARSER_CLASSES": ["config.api.parsing.StrictJSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "config.api.paging.NewestFirst",
+    "DEFAULT_FILTER_BACKENDS": ["triggers.visibility.VisibleJobs", "config.api.filtering.StrictFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "config.api.openapi.DeclaredSchema",
+    "URL_FORMAT_OVERRIDE": None,
+    "EXCEPTION_HANDLER": "config.api.problems.handle",
     "DATETIME_FORMAT": "iso-8601",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
@@ -211,6 +223,8 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api",
     "COMPONENT_SPLIT_REQUEST": True,
+    # No components for enumerations: `status` is another set of words for a run than for a job.
+    "POSTPROCESSING_HOOKS": [],
 }
 
 # --- Time, language, files ------------------------------------------------------------------------
@@ -219,7 +233,6 @@ TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 USE_I18N = False
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
@@ -241,6 +254,7 @@ CONTENT_SECURITY_POLICY = {
 
 HTTPS = env.bool("HEADWAY_HTTPS", default=False)
 SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]  # probes come without the proxy
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0

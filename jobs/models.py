@@ -44,6 +44,13 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Jobs whose pause has not ended."""
         return self.filter(self._paused())
 
+    def shown_as(self, status: str) -> Self:
+        """Jobs of that status as people see it (`Job.effective_status`)."""
+        over = Q(status=Status.PAUSED, paused_until__lte=Now())
+        if status == Status.ACTIVE:
+            return self.filter(Q(status=status) | over)
+        return self.filter(status=status).exclude(over)
+
     @staticmethod
     def _paused() -> Q:
         return Q(status=Status.PAUSED) & (Q(paused_until__isnull=True) | Q(paused_until__gt=Now()))

@@ -186,10 +186,12 @@ def last_seq(run_id: int) -> int:
     return newest.first() or 0
 
 
-def text(run_id: int) -> Iterator[str]:
-    """The whole log as plain text, a chunk at a time."""
-    for chunk in LogChunk.objects.filter(run_id=run_id).order_by("first_seq").iterator(chunk_size=20):
-        yield "".join(f"{line.at:%Y-%m-%dT%H:%M:%S.%fZ} {line.text}\n" for line in _numbered(chunk))
+def text(run_id: int, *, after: int = 0) -> Iterator[str]:
+    """The log as plain text, a chunk at a time: the lines with a sequence number over `after`."""
+    chunks = LogChunk.objects.filter(run_id=run_id, last_seq__gt=after).order_by("first_seq")
+    for chunk in chunks.iterator(chunk_size=20):
+        lines = (line for line in _numbered(chunk) if line.seq > after)
+        yield "".join(f"{line.at:%Y-%m-%dT%H:%M:%S.%fZ} {line.text}\n" for line in lines)
 
 
 def _numbered(chunk: LogChunk) -> Iterator[Line]:

@@ -1,7 +1,9 @@
 """Words for "why is this run not running?", from the same row of `runs_gate` that the claim decides by."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -19,27 +21,38 @@ class Reason:
 
 
 _GATE = """
-    SELECT gate.blocker, l.paused_at, l.paused_by, l.paused_reason, j.paused_by, j.paused_until, j.paused_reason,
-           j.max_concurrent_runs,
+    SELECT gate.group_id, l.name, gate.blocker, l.paused_at, l.paused_by, l.paused_reason,
+           j.paused_by, j.paused_until, j.paused_reason, j.max_concurrent_runs,
            ARRAY(SELECT id FROM runs_run b WHERE b.job_id = gate.job_id AND b.status = 'running' LIMIT 3)
-    FROM runs_gate gate JOIN jobs_job j ON j.id = gate.job_id JOIN runs_lane l ON l.name = %s
-    WHERE gate.group_id = %s"""
+    FROM runs_gate gate JOIN jobs_job j ON j.id = gate.job_id CROSS JOIN runs_lane l
+    WHERE gate.group_id = ANY(%s) AND l.name = ANY(%s)"""
 
 
 def why(run: Run) -> Reason | None:
     """Why `run`, which is open and not running, does not run; None for every other run."""
-    if run.status == Status.SCHEDULED:
-        return _scheduled(run)
+    reason = of_runs([run]).get(run.pk)
+    return _place(run) if reason is not None and reason.code == "in_line" else reason
+
+
+def of_runs(runs: Sequence[Run]) -> dict[int, Reason]:
+    """Why each of `runs` that is open and not running does not run, in two queries.
+
+    How many are before a run in its lane would take a query for each, so here all those are "in line".
+    """
+    queued = [run for run in runs if run.status == Status.QUEUED]
+    held = _held_back(queued) if queued else {}
+    lanes = _live_lanes() if queued else set()
+    found = {run.pk: _later(run) for run in runs if run.status in (Status.SCHEDULED, Status.WAITING)}
+    for run in queued:
+        found[run.pk] = held.get((run.group_id, run.lane)) or _in_line(run, lanes)
+    return found
+
+
+def _later(run: Run) -> Reason:
     if run.status == Status.WAITING:
         until = f" until {_clock(run.due_at)}" if run.due_at else " for somebody outside to report"
         step = f"; next step: {run.next_step}" if run.next_step else ""
         return Reason("waiting", f"It waits{until}{step}.")
-    if run.status != Status.QUEUED:
-        return None
-    return _held_back(run) or _no_worker(run) or _slots_taken(run)
-
-
-def _scheduled(run: Run) -> Reason:
     if run.attempt:
         return Reason(
             "retry_delay",
@@ -48,13 +61,18 @@ def _scheduled(run: Run) -> Reason:
     return Reason("not_due", f"It is due {_clock(run.due_at)}.")
 
 
-def _held_back(run: Run) -> Reason | None:
+def _held_back(runs: Sequence[Run]) -> dict[tuple[int, str], Reason]:
+    """What holds runs back, by their group and lane."""
     with connection.cursor() as cursor:
-        cursor.execute(_GATE, [run.lane, run.group_id])
-        row = cursor.fetchone()
+        cursor.execute(_GATE, [[run.group_id for run in runs], [run.lane for run in runs]])
+        reasons = {(row[0], row[1]): _blocked(row[1], row[2:]) for row in cursor.fetchall()}
+    return {place: reason for place, reason in reasons.items() if reason is not None}
+
+
+def _blocked(lane: str, row: Sequence[Any]) -> Reason | None:
     blocker, lane_at, lane_by, lane_why, job_by, job_until, job_why, limit, running = row
     if lane_at is not None:
-        return Reason("lane_paused", f"The lane {run.lane} is paused{_details(lane_by, None, lane_why)}.")
+        return Reason("lane_paused", f"The lane {lane} is paused{_details(lane_by, None, lane_why)}.")
     if blocker == "job_paused":
         return Reason(blocker, f"The job is paused{_details(job_by, job_until, job_why)}.")
     if blocker == "job_inactive":
@@ -65,15 +83,19 @@ def _held_back(run: Run) -> Reason | None:
     return None
 
 
-def _no_worker(run: Run) -> Reason | None:
-    now = timezone.now()
-    live = Worker.objects.filter(lease_until__gt=now, stopping_at__isnull=True, lanes__contains=[run.lane])
-    if live.exists():
-        return None
-    return Reason("no_worker", f"No worker is alive on the lane {run.lane}.")
+def _live_lanes() -> set[str]:
+    """The lanes that a live worker takes work of."""
+    live = Worker.objects.filter(lease_until__gt=timezone.now(), stopping_at__isnull=True)
+    return {lane for lanes in live.values_list("lanes", flat=True) for lane in lanes}
 
 
-def _slots_taken(run: Run) -> Reason:
+def _in_line(run: Run, lanes: set[str]) -> Reason:
+    if run.lane not in lanes:
+        return Reason("no_worker", f"No worker is alive on the lane {run.lane}.")
+    return Reason("in_line", f"It is in line in the lane {run.lane}.")
+
+
+def _place(run: Run) -> Reason:
     ahead = Run.objects.filter(status=Status.QUEUED, lane=run.lane, priority__lte=run.priority, pk__lt=run.pk)
     count = len(ahead.values_list("pk", flat=True)[:1000])
     if not count:

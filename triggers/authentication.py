@@ -52,7 +52,8 @@ class ScopedPermission(BasePermission):
     """Allows a call whose key has the view's scope, or whose person has the matching permission.
 
     A view sets `required_scope`, or a mapping of HTTP method to scope; the default is `read` for safe methods
-    and `write` for the others.
+    and `write` for the others. Where people need another permission than the scope's, it sets
+    `required_permission`.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
@@ -66,7 +67,8 @@ class ScopedPermission(BasePermission):
             raise exceptions.PermissionDenied(
                 f"This API key has not the scope {scope!r}; it has {', '.join(request.auth.scopes) or 'none'}."
             )
-        return bool(request.user.is_active and request.user.has_perm(SCOPE_PERMISSIONS[Scope(scope)]))
+        permission = getattr(view, "required_permission", None) or SCOPE_PERMISSIONS[Scope(scope)]
+        return bool(request.user.is_active and request.user.has_perm(permission))
 
 
 def required_scope(request: Request, view: Any) -> str:

@@ -1,0 +1,1 @@
+"""How the whole API reads, lists, filters, refuses and describes itself."""

@@ -1,0 +1,204 @@
+"""Every kind of error the API answers with: its code, its status, what it means and what to do about it.
+
+A problem's `type` is the address of the page that shows its entry here (`/api/errors/<code>`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """One kind of error; `title` is short and never changes with the occurrence."""
+
+    code: str
+    status: int
+    title: str
+    meaning: str
+    remedy: str
+
+
+_TYPES: Final = (
+    ProblemType(
+        "bad_request",
+        400,
+        "Bad request",
+        "The request can't be read as HTTP for this site: its host, its path or its size is not allowed.",
+        "Compare the address with the one this site is reached by.",
+    ),
+    ProblemType(
+        "invalid_json",
+        400,
+        "The body is not JSON",
+        "The body is not one JSON object in UTF-8. A key given twice, NaN and Infinity, a text with U+0000 or "
+        "half a surrogate pair, and nesting deeper than 64 levels count as broken, too.",
+        'Send an object like {"parameters": {}}; the detail says at which place reading stopped.',
+    ),
+    ProblemType(
+        "invalid_body",
+        400,
+        "The body has a wrong value",
+        "A field of the body is unknown, missing, or has a value of the wrong type or range.",
+        "Each entry of `errors` names the field by its JSON pointer, the value, and what was expected.",
+    ),
+    ProblemType(
+        "invalid_query",
+        400,
+        "The query has a wrong value",
+        "A parameter of the query is unknown, given twice, or has a value of the wrong type or range.",
+        "Each entry of `errors` names the parameter, the value, and what was expected.",
+    ),
+    ProblemType(
+        "invalid_header",
+        400,
+        "A header has a wrong value",
+        "A header that this call reads has a value it can't have.",
+        "The entry of `errors` names the header, the value, and what was expected.",
+    ),
+    ProblemType(
+        "forged_provenance",
+        400,
+        "Provenance is set by the server",
+        "The body says why the run exists (its trigger, cause, slot, key or person), and not what the address "
+        "makes true. Headway writes provenance itself, so that it can be believed.",
+        "Leave the field out. `…/run` makes manual runs, `…/trigger` remote ones.",
+    ),
+    ProblemType(
+        "not_authenticated",
+        401,
+        "An API key is needed",
+        "The call had no key and no session, or a key that is unknown, revoked, expired or disabled.",
+        "Send `Authorization: Bearer hw_…` (or `Token hw_…`) with a key that a person of this site issued.",
+    ),
+    ProblemType(
+        "permission_denied",
+        403,
+        "Not allowed",
+        "The key or the person is known, but lacks the scope or permission, or may not call from this address.",
+        "Ask for a key with the scope that the detail names; a session also needs its CSRF token.",
+    ),
+    ProblemType(
+        "not_found",
+        404,
+        "Not found",
+        "There is nothing at this address, or nothing that this key may see.",
+        "Look at the list one level up, or at `/api/docs`.",
+    ),
+    ProblemType(
+        "method_not_allowed",
+        405,
+        "This method is not allowed here",
+        "The address exists, but not for this HTTP method.",
+        "The header `Allow` lists the methods it has.",
+    ),
+    ProblemType(
+        "not_acceptable",
+        406,
+        "No such representation",
+        "The header `Accept` asks for a form that this address can't answer in.",
+        "Accept application/json, or leave the header out.",
+    ),
+    ProblemType(
+        "job_paused",
+        409,
+        "The job is paused",
+        "Somebody paused the job; `paused_by`, `paused_reason` and `paused_until` say who, why and until when.",
+        "Wait, or have it resumed.",
+    ),
+    ProblemType(
+        "job_inactive",
+        409,
+        "The job is inactive",
+        "The job was taken out of use; nothing starts it.",
+        "Have it made active again, if that is right.",
+    ),
+    ProblemType(
+        "job_broken",
+        409,
+        "The job is broken",
+        "The function or program behind the job is gone, so that no run of it could do anything.",
+        "Deploy the code it needs; `manage.py sync_jobs` then repairs the job.",
+    ),
+    ProblemType(
+        "trigger_disabled",
+        409,
+        "The trigger is disabled",
+        "The job may be run, but not by this trigger.",
+        "Have the trigger enabled.",
+    ),
+    ProblemType(
+        "refused",
+        409,
+        "Not in this state",
+        "The run is in a state in which this can't be done: only a run that has ended can be retried, and one "
+        "that has ended can't be cancelled.",
+        "Look at the run's status first.",
+    ),
+    ProblemType(
+        "idempotency_in_flight",
+        409,
+        "The first request is still going on",
+        "A request with the same Idempotency-Key has begun and not ended, for longer than this one could wait.",
+        "Send the same request again a little later; you get the first one's answer.",
+    ),
+    ProblemType(
+        "length_required",
+        411,
+        "A length is needed",
+        "The body came without Content-Length, in chunks.",
+        "Send the body with its length.",
+    ),
+    ProblemType(
+        "body_too_large",
+        413,
+        "The body is too large",
+        "The body has more bytes than this site takes.",
+        "Send less; the detail says how much is taken.",
+    ),
+    ProblemType(
+        "unsupported_media_type",
+        415,
+        "Not this kind of body",
+        "The body is not declared as JSON in UTF-8.",
+        "Send it with `Content-Type: application/json`.",
+    ),
+    ProblemType(
+        "invalid_parameters",
+        422,
+        "The job refuses these parameters",
+        "The parameters, merged over the job's defaults, do not fit the job's schema.",
+        "Each entry of `errors` names the parameter, the value, and what was expected. "
+        "`GET /api/jobs/<slug>` has the schema.",
+    ),
+    ProblemType(
+        "idempotency_key_reused",
+        422,
+        "This Idempotency-Key belongs to another request",
+        "Within 24 hours the key was sent with another address or body. Nothing was launched.",
+        "Make a new key for each new request; keep it only for repetitions of the same one.",
+    ),
+    ProblemType(
+        "throttled",
+        429,
+        "Too many requests",
+        "More was asked for than the limit allows.",
+        "Wait as many seconds as `Retry-After` says.",
+    ),
+    ProblemType(
+        "internal_error",
+        500,
+        "An error of ours",
+        "Something went wrong that should not have. It was logged under the `request_id`.",
+        "Try again; if it stays, report it with the `request_id`.",
+    ),
+    ProblemType(
+        "database_unavailable",
+        503,
+        "The database doesn't answer",
+        "The site can't reach its database right now, or the question took it too long. Nothing was accepted.",
+        "Try again after as many seconds as `Retry-After` says, with the same Idempotency-Key.",
+    ),
+)
+
+CATALOGUE: Final[Mapping[str, ProblemType]] = {kind.code: kind for kind in _TYPES}

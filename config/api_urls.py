@@ -1,0 +1,57 @@
+"""Every address under /api/, without a last slash: with one they mean the same (`config.middleware`)."""
+
+from django.urls import path
+
+from config.api import documents, problems
+from jobs.api import JobListView, JobView
+from runs.api import acts, jobs, launching, runs, scheduled, triggers
+from triggers.api import PreviewView
+
+_JOB = "jobs/<slug:slug>"
+_TRIGGER = f"{_JOB}/triggers/<int:trigger>"
+_RUN = "runs/<slug:run>"
+
+urlpatterns = [
+    # Launching. The words that follow jobs/ are no slugs (product.md, Reserved slugs).
+    path("jobs/run", launching.RunNamedJobView.as_view(), name="api-run-named-job"),
+    path(f"{_JOB}/run", launching.RunJobView.as_view(), name="api-run-job"),
+    path(f"{_JOB}/trigger", launching.TriggerJobView.as_view(), name="api-trigger-job"),
+    path(
+        "scheduled-jobs/trigger", launching.TriggerNamedScheduledJobView.as_view(), name="api-trigger-named"
+    ),
+    path(
+        "scheduled-jobs/<slug:slug>/trigger",
+        launching.TriggerScheduledJobView.as_view(),
+        name="api-trigger-scheduled-job",
+    ),
+    # Runs.
+    path("runs", runs.RunListView.as_view(), name="api-runs"),
+    path(_RUN, runs.RunView.as_view(), name="api-run"),
+    path(f"{_RUN}/logs", runs.RunLogView.as_view(), name="api-run-logs"),
+    path(f"{_RUN}/events", runs.RunEventsView.as_view(), name="api-run-events"),
+    path(f"{_RUN}/steps", runs.RunStepsView.as_view(), name="api-run-steps"),
+    path(f"{_RUN}/cancel", acts.CancelView.as_view(), name="api-run-cancel"),
+    path(f"{_RUN}/retry", acts.RetryView.as_view(), name="api-run-retry"),
+    path(f"{_RUN}/rerun", acts.RerunView.as_view(), name="api-run-rerun"),
+    # Jobs and triggers.
+    path("jobs", JobListView.as_view(), name="api-jobs"),
+    path(_JOB, JobView.as_view(), name="api-job"),
+    path(f"{_JOB}/runs", jobs.JobRunsView.as_view(), name="api-job-runs"),
+    path(f"{_JOB}/stats", jobs.JobStatsView.as_view(), name="api-job-stats"),
+    path(f"{_JOB}/triggers", triggers.TriggerListView.as_view(), name="api-job-triggers"),
+    path(f"{_JOB}/triggers/schedule/preview", PreviewView.as_view(), name="api-job-schedule-preview"),
+    path(_TRIGGER, triggers.TriggerView.as_view(), name="api-trigger"),
+    path(f"{_TRIGGER}/history", triggers.TriggerHistoryView.as_view(), name="api-trigger-history"),
+    path("schedule/preview", PreviewView.as_view(), name="api-schedule-preview"),
+    # Scheduled jobs (S1).
+    path("scheduled-jobs", scheduled.ScheduledJobListView.as_view(), name="api-scheduled-jobs"),
+    path("scheduled-jobs/<slug:slug>", scheduled.ScheduledJobView.as_view(), name="api-scheduled-job"),
+    # About the API itself.
+    path("schema", documents.SchemaView.as_view(), name="api-schema"),
+    path("docs", documents.SwaggerView.as_view(), name="api-docs"),
+    path("redoc", documents.RedocView.as_view(), name="api-redoc"),
+    path("errors", documents.problem_list, name="api-problems"),
+    path("errors/<slug:code>", documents.problem_page, name="api-problem"),
+    # Everything else is a problem, too, and no HTML page.
+    path("<path:path>", problems.not_found),
+]

@@ -1,0 +1,25 @@
+"""What every address of the API that is no list has in common: a query that is checked, and a description."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from jobs.wire import NO_QUERY, Schema, query
+
+
+class Endpoint(APIView):
+    """An address that is no list: a GET reads what `query_schema` declares from the query, and nothing else.
+
+    `body_schema` and `answers` (status to serializer) describe the rest of it in the OpenAPI document.
+    """
+
+    query_schema: ClassVar[Schema] = NO_QUERY
+    body_schema: ClassVar[Schema | None] = None
+    answers: ClassVar[Mapping[Any, Any]] = {}
+
+    def initial(self, request: Request, *arguments: Any, **options: Any) -> None:
+        """After the caller's rights, checks the query; `asked` is what it says. Raises InvalidQuery."""
+        super().initial(request, *arguments, **options)
+        self.asked = query(request, self.query_schema if request.method in ("GET", "HEAD") else NO_QUERY)
