@@ -299,16 +299,25 @@ class Run(models.Model):
         return self.due_at if self.status == Status.WAITING else None
 
     def history(self) -> list[dict[str, Any]]:
-        """All attempts, the oldest first; the last is what the row itself says."""
-        if not self.attempt or (self.attempts and self.attempts[-1].get("attempt") == self.attempt):
+        """All attempts, the oldest first; the last is what the row itself says.
+
+        An attempt that was given back or lost is known by its start: its number is used again.
+        """
+        if self.started_at is None or self._is_recorded(self.started_at):
             return list(self.attempts)
         outcome = "running" if self.status == Status.RUNNING else self.failure_reason or self.status
         last = {
             "attempt": self.attempt,
             "outcome": outcome,
             "worker": self.worker,
-            "started_at": self.started_at.isoformat() if self.started_at else None,
+            "queued_at": self.queued_at.isoformat() if self.queued_at else None,
+            "started_at": self.started_at.isoformat(),
             "finished_at": self.finished_at.isoformat() if self.finished_at else None,
             "error": self.error,
         }
         return [*self.attempts, last]
+
+    def _is_recorded(self, started_at: datetime) -> bool:
+        """Whether the attempt that began then is among those that came before."""
+        begun = self.attempts[-1].get("started_at") if self.attempts else None
+        return begun is not None and datetime.fromisoformat(begun) == started_at
