@@ -1,17 +1,21 @@
 """demo.scraper: over real HTTP, from the demo's own listing site into the demo's own table."""
 
+import threading
+from collections.abc import Iterator
 from dataclasses import asdict
+from socketserver import ThreadingMixIn
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
+from django.core.wsgi import get_wsgi_application
 from pytest_django import Settings
-from pytest_django.live_server_helper import LiveServer
 
 from demo import scraper, views
 from demo.models import SoldProperty
 from demo.scraper import NothingRead, scrape
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 INDIANAPOLIS = "Indianapolis, IN"
 
@@ -38,9 +42,27 @@ class Context:
     def extend(self, seconds: float) -> None: ...
 
 
+class Threaded(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class Quiet(WSGIRequestHandler):
+    def log_message(self, *arguments: Any) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Where the listing site is served; it needs no database."""
+    application = get_wsgi_application()
+    with make_server("127.0.0.1", 0, application, server_class=Threaded, handler_class=Quiet) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 @pytest.fixture(autouse=True)
-def listing_site(live_server: LiveServer, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.DEMO_URL = live_server.url
+def listing_site(address: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.DEMO_URL = address
     monkeypatch.setattr(views, "SLOW_SECONDS", 0.01)
 
 

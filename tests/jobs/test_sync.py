@@ -15,8 +15,6 @@ from jobs.retry import RetryPolicy
 from tests.factories import make_job
 from triggers.models import Kind
 
-pytestmark = pytest.mark.django_db
-
 Declare = Callable[..., None]
 
 
@@ -40,6 +38,7 @@ def weekly_report() -> Job:
     return Job.objects.get(slug="weekly-report")
 
 
+@pytest.mark.django_db
 def test_a_declared_job_gets_a_row_with_all_that_the_code_says() -> None:
     declare(
         name="Weekly",
@@ -64,6 +63,7 @@ def test_a_declared_job_gets_a_row_with_all_that_the_code_says() -> None:
     job.full_clean()
 
 
+@pytest.mark.django_db
 def test_a_new_job_has_its_remote_trigger() -> None:
     declare()
     sync.sync()
@@ -72,6 +72,7 @@ def test_a_new_job_has_its_remote_trigger() -> None:
     assert trigger.enabled
 
 
+@pytest.mark.django_db
 def test_a_second_sync_changes_nothing() -> None:
     declare()
     sync.sync()
@@ -82,6 +83,7 @@ def test_a_second_sync_changes_nothing() -> None:
     assert weekly_report().version == before.version
 
 
+@pytest.mark.django_db
 def test_what_the_code_changes_reaches_the_row() -> None:
     declare(name="Weekly")
     sync.sync()
@@ -91,6 +93,7 @@ def test_what_the_code_changes_reaches_the_row() -> None:
     assert weekly_report().name == "Every week"
 
 
+@pytest.mark.django_db
 def test_what_an_operator_changed_stays_and_is_shown() -> None:
     declare(name="Weekly")
     sync.sync()
@@ -105,6 +108,7 @@ def test_what_an_operator_changed_stays_and_is_shown() -> None:
     assert sync.differences(job) == report.differing["weekly-report"]
 
 
+@pytest.mark.django_db
 def test_a_field_that_says_again_what_the_code_says_is_no_difference() -> None:
     declare(name="Weekly")
     sync.sync()
@@ -117,6 +121,7 @@ def test_a_field_that_says_again_what_the_code_says_is_no_difference() -> None:
     assert weekly_report().name == "Each week"
 
 
+@pytest.mark.django_db
 def test_taking_over_gives_the_named_fields_the_codes_values() -> None:
     declare(name="Weekly", timeout_seconds=60)
     sync.sync()
@@ -127,6 +132,7 @@ def test_taking_over_gives_the_named_fields_the_codes_values() -> None:
     assert weekly_report().name == "Weekly"
 
 
+@pytest.mark.django_db
 def test_taking_over_a_field_that_the_code_is_silent_on_is_refused() -> None:
     declare()
     sync.sync()
@@ -134,6 +140,7 @@ def test_taking_over_a_field_that_the_code_is_silent_on_is_refused() -> None:
         sync.take_over(weekly_report(), ["paused_reason"])
 
 
+@pytest.mark.django_db
 def test_a_row_that_was_there_before_the_function_keeps_all_it_says() -> None:
     make_job(slug="weekly-report", name="Mine", timeout_seconds=3600)
     declare(name="Weekly", timeout_seconds=60)
@@ -148,6 +155,7 @@ def test_a_row_that_was_there_before_the_function_keeps_all_it_says() -> None:
     assert weekly_report().timeout_seconds == 3600
 
 
+@pytest.mark.django_db
 def test_a_field_that_the_code_is_new_to_speak_of_follows_it_unless_it_was_changed() -> None:
     declare(max_concurrent_runs=2, timeout_seconds=60)
     sync.sync()
@@ -162,6 +170,7 @@ def test_a_field_that_the_code_is_new_to_speak_of_follows_it_unless_it_was_chang
     assert weekly_report().max_concurrent_runs == 5
 
 
+@pytest.mark.django_db
 def test_a_job_whose_function_vanished_is_broken_until_it_is_back() -> None:
     declare()
     sync.sync()
@@ -175,6 +184,7 @@ def test_a_job_whose_function_vanished_is_broken_until_it_is_back() -> None:
     assert weekly_report().broken_reason is None
 
 
+@pytest.mark.django_db
 def test_a_module_that_cannot_be_imported_is_named_as_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     declare()
     sync.sync()
@@ -184,6 +194,7 @@ def test_a_module_that_cannot_be_imported_is_named_as_the_reason(monkeypatch: py
     assert "shop.jobs: SyntaxError" in str(weekly_report().broken_reason)
 
 
+@pytest.mark.django_db
 def test_a_command_whose_program_is_not_allowed_is_broken() -> None:
     make_job(slug="rm", configuration={"argv": ["rm", "-rf", "/"]})
     make_job(slug="fine")
@@ -192,12 +203,14 @@ def test_a_command_whose_program_is_not_allowed_is_broken() -> None:
     assert "'rm' is not allowed" in report.broken["rm"]
 
 
+@pytest.mark.django_db
 def test_a_job_by_another_name_lives_by_the_function_it_names() -> None:
     declare()
     make_job(slug="friday", executor="python", configuration={"function": "weekly-report"})
     assert sync.sync().broken == {}
 
 
+@pytest.mark.django_db
 def test_the_command_prints_what_it_did() -> None:
     declare(name="Weekly")
     printed = StringIO()
@@ -209,6 +222,7 @@ def test_the_command_prints_what_it_did() -> None:
     assert "name: 'Mine', code says 'Weekly'" in printed.getvalue()
 
 
+@pytest.mark.django_db
 def test_checking_changes_nothing_and_fails_where_table_and_code_differ() -> None:
     declare(name="Weekly")
     with pytest.raises(CommandError, match="1 jobs differ"):
@@ -224,8 +238,7 @@ def test_checking_changes_nothing_and_fails_where_table_and_code_differ() -> Non
     assert weekly_report().name == "Weekly"
 
 
-@pytest.mark.django_db(transaction=True)
-def test_syncs_at_the_same_time_make_one_row() -> None:
+def test_syncs_at_the_same_time_make_one_row(own_database: str) -> None:
     for number in range(20):
         registry.job(f"report-{number}")(_numbered(number))
     start, reports, errors = threading.Barrier(4), [], []
