@@ -28,8 +28,9 @@ LEFT JOIN LATERAL (
 # 1. the groups that have queued runs in the lane, found by jumping from group to group through the index;
 # 2. of jobs with a limit, the rows are locked, so that only one claim at a time counts their running runs.
 #    Who is not given the lock leaves the job to the claim that has it;
-# 3. with that in hand, the best runs over all open groups, locked and taken. A few more than wanted are looked
-#    at, because the first ones may be locked by claims that are under way.
+# 3. with that in hand, the best runs over all open groups are locked. A few more than wanted are looked at,
+#    because the first ones may be locked by claims that are under way;
+# 4. what was locked is taken.
 CLAIM = """
 CREATE FUNCTION runs_claim(wanted_lane text, wanted int, begun int, slot_process bigint, slot_name text)
 RETURNS TABLE (
@@ -41,11 +42,18 @@ RETURNS TABLE (
 LANGUAGE plpgsql
 -- Planning the claim costs more than carrying it out, and its plan does not depend on the values.
 SET plan_cache_mode = force_generic_plan
+-- Right after a campaign was made the statistics know nothing of it. The way through the indexes is always right.
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
     waiting bigint[];
     counted bigint[];
+    candidates bigint[];
+    taken bigint[];
+    tokens bigint[];
 BEGIN
     IF EXISTS (SELECT 1 FROM runs_lane l WHERE l.name = wanted_lane AND l.paused_at IS NOT NULL)
        OR NOT EXISTS (
@@ -71,38 +79,38 @@ BEGIN
           AND j.id IN (SELECT g.job_id FROM runs_claimgroup g WHERE g.id = ANY(waiting))
         ORDER BY j.id FOR NO KEY UPDATE SKIP LOCKED);
 
+    candidates := ARRAY(
+        SELECT head.id FROM (
+            SELECT first.id, first.priority, gate.free,
+                   row_number() OVER (PARTITION BY gate.job_id ORDER BY first.priority, first.id) AS place
+            FROM runs_gate gate
+            CROSS JOIN LATERAL (
+                SELECT r.id, r.priority FROM runs_run r
+                WHERE r.status = 'queued' AND r.lane = wanted_lane AND r.group_id = gate.group_id
+                ORDER BY r.priority, r.id LIMIT wanted + 16) first
+            WHERE gate.group_id = ANY(waiting) AND gate.blocker IS NULL
+              AND (gate.free IS NULL OR gate.job_id = ANY(counted))) head
+        WHERE head.free IS NULL OR head.place <= head.free
+        ORDER BY head.priority, head.id LIMIT wanted + 16);
+
+    -- The status is looked at by an expression that no index has, or the planner would rather walk the whole
+    -- queue than these few ids. Tokens grow in the order in which the slot will begin the runs.
+    SELECT array_agg(locked.id), array_agg(nextval('runs_claim_token')) INTO taken, tokens FROM (
+        SELECT r.id FROM unnest(candidates) WITH ORDINALITY AS candidate (id, place)
+        JOIN runs_run r ON r.id = candidate.id
+        WHERE r.status || '' = 'queued'
+        ORDER BY candidate.place LIMIT wanted FOR UPDATE OF r SKIP LOCKED) locked;
+    IF taken IS NULL THEN RETURN; END IF;
+
     RETURN QUERY
-    WITH open AS (
-        SELECT gate.group_id, gate.job_id, gate.free FROM runs_gate gate
-        WHERE gate.group_id = ANY(waiting) AND gate.blocker IS NULL
-          AND (gate.free IS NULL OR gate.job_id = ANY(counted))
-    ), head AS (
-        SELECT best.id, best.priority, open.free,
-               row_number() OVER (PARTITION BY open.job_id ORDER BY best.priority, best.id) AS place
-        FROM open CROSS JOIN LATERAL (
-            SELECT r.id, r.priority FROM runs_run r
-            WHERE r.status = 'queued' AND r.lane = wanted_lane AND r.group_id = open.group_id
-            ORDER BY r.priority, r.id LIMIT wanted + 16) best
-    ), taken AS (
-        SELECT r.id, r.priority FROM runs_run r
-        JOIN (SELECT head.id FROM head WHERE head.free IS NULL OR head.place <= head.free
-              ORDER BY head.priority, head.id LIMIT wanted + 16) candidate ON candidate.id = r.id
-        WHERE r.status = 'queued' AND r.lane = wanted_lane
-        ORDER BY r.priority, r.id LIMIT wanted FOR UPDATE OF r SKIP LOCKED
-    ), numbered AS (
-        -- Tokens grow in the order in which the slot will begin the runs: "announced up to here" is one number.
-        SELECT ordered.id, nextval('runs_claim_token') AS token,
-               row_number() OVER (ORDER BY ordered.priority, ordered.id) <= begun AS begins
-        FROM (SELECT taken.id, taken.priority FROM taken ORDER BY taken.priority, taken.id) ordered
-    )
     UPDATE runs_run r SET
         status = 'running', claim_token = numbered.token, process_id = slot_process, worker = slot_name,
-        attempt = r.attempt + numbered.begins::int, error = NULL, progress = NULL,
-        started_at = CASE WHEN numbered.begins THEN clock_timestamp() END,
+        attempt = r.attempt + (numbered.place <= begun)::int, error = NULL, progress = NULL,
+        started_at = CASE WHEN numbered.place <= begun THEN clock_timestamp() END,
         deadline_at = clock_timestamp() + j.timeout_seconds * interval '1 second'
-    FROM numbered, jobs_job j
+    FROM unnest(taken, tokens) WITH ORDINALITY AS numbered (id, token, place), jobs_job j
     WHERE r.id = numbered.id AND j.id = r.job_id
-    RETURNING r.id, r.claim_token, (r.attempt + (NOT numbered.begins)::int)::smallint, r.max_attempts, r.failed_attempts, r.trigger_kind, r.parameters,
+    RETURNING r.id, r.claim_token, (r.attempt + (numbered.place > begun)::int)::smallint, r.max_attempts, r.failed_attempts, r.trigger_kind, r.parameters,
         r.context, r.tags, r.created_at, r.deadline_at, j.id, j.slug, j.executor, j.configuration, j.schema,
         j.timeout_seconds, j.retry_first_delay_seconds, j.retry_longest_delay_seconds, j.retry_factor,
         j.retry_jitter;
