@@ -28,7 +28,13 @@ def on_starting(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """`up` starts us while the database is still being made: visitors wait until it is migrated."""
+    """Load what the first visitor would wait for.
+
+    `up` starts us while the database is still being made: visitors wait until it is migrated.
+    """
+    from django.urls import get_resolver
+
+    get_resolver().url_patterns  # noqa: B018
     gate = os.environ.get("HEADWAY_OPEN_AFTER")
     while gate and worker.alive and not Path(gate).exists():
         worker.notify()
