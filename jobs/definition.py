@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from jobs import parameters as rules
 from jobs.annotations import value_of
+from jobs.executors.templating import BadTemplate, parse
 from jobs.retry import RetryPolicy
 
 _LEAST: Final = {
@@ -20,22 +21,12 @@ class InvalidJob(ValueError):
     """A declaration that can't be a job; the message says where it stands and what was expected."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class JobDefinition:
-    """What the code says of a job. An operator may change the row that is made of it, never this.
+class Policies(TypedDict, total=False):
+    """How a job is carried out, as `@job` may say it; what each means stands at JobDefinition."""
 
-    `place` is where it was declared ("demo.jobs.noop, line 12"). Durations are seconds.
-    """
-
-    slug: str
-    function: Callable[..., Any]
-    name: str
-    description: str
-    schema: Mapping[str, Any]
-    defaults: Mapping[str, Any]
     retry: RetryPolicy
     timeout_seconds: int
-    priority: int | None
+    priority: int | str | None
     max_concurrent_runs: int | None
     dedup_key: str | None
     on_lost: str
@@ -43,9 +34,37 @@ class JobDefinition:
     memory_limit_mb: int | None
     retain_for_seconds: int | None
     tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class JobDefinition:
+    """What the code says of a job. An operator may change the row that is made of it, never this.
+
+    `place` is where it was declared ("demo.jobs.noop, line 12"). Durations are seconds. None means: no
+    limit, for ever, or (priority) the default of the trigger kind. `on_lost` says what becomes of a run
+    whose worker vanished: "retry" or "fail". `isolated` gives each attempt a process of its own, with at
+    most `memory_limit_mb` of memory. `dedup_key` is a template such as "{customer}".
+    """
+
+    slug: str
+    function: Callable[..., Any]
     place: str
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+    defaults: Mapping[str, Any]
     takes_context: bool
     hints: Mapping[str, Any] = field(repr=False)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    timeout_seconds: int = 3600
+    priority: int | None = None
+    max_concurrent_runs: int | None = None
+    dedup_key: str | None = None
+    on_lost: str = "retry"
+    isolated: bool = False
+    memory_limit_mb: int | None = None
+    retain_for_seconds: int | None = None
+    tags: tuple[str, ...] = ()
 
     def arguments(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Keyword arguments for `function`: validated parameters, converted as its annotations promise."""
@@ -68,8 +87,18 @@ def _policy_problem(definition: JobDefinition) -> str | None:
         return f"on_lost is {definition.on_lost!r}; expected 'retry' or 'fail'."
     if definition.memory_limit_mb is not None and not definition.isolated:
         return "memory_limit_mb is given without isolated=True; only a process of its own can be limited."
-    if definition.dedup_key == "":
+    if isinstance(definition.tags, str) or not all(isinstance(tag, str) for tag in definition.tags):
+        return f"tags is {definition.tags!r}; expected texts, such as ('nightly',)."
+    return _dedup_problem(definition.dedup_key)
+
+
+def _dedup_problem(dedup_key: str | None) -> str | None:
+    if dedup_key == "":
         return "dedup_key is empty; expected a template such as '{customer}', or None."
+    try:
+        parse(dedup_key or "")
+    except BadTemplate as error:
+        return f"dedup_key {error}"
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from inspect import getdoc
 from types import MappingProxyType
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar, Unpack
 
 from django.apps import apps
 from django.core.exceptions import ValidationError
@@ -15,8 +15,7 @@ from django.utils.module_loading import module_has_submodule
 from jobs import priority as priorities
 from jobs import signature
 from jobs.annotations import Keywords
-from jobs.definition import InvalidJob, JobDefinition, problem_of
-from jobs.retry import RetryPolicy
+from jobs.definition import InvalidJob, JobDefinition, Policies, problem_of
 
 __all__ = [
     "RESERVED_SLUGS",
@@ -55,50 +54,32 @@ def job(
     name: str | None = None,
     description: str | None = None,
     parameters: Mapping[str, Any] | None = None,
-    retry: RetryPolicy | None = None,
-    timeout_seconds: int = 3600,
-    priority: int | str | None = None,
-    max_concurrent_runs: int | None = None,
-    dedup_key: str | None = None,
-    on_lost: str = "retry",
-    isolated: bool = False,
-    memory_limit_mb: int | None = None,
-    retain_for_seconds: int | None = None,
-    tags: tuple[str, ...] = (),
+    **policies: Unpack[Policies],
 ) -> Callable[[Function], Function]:
     """Declares the decorated function a job; the function itself stays as it is.
 
-    `parameters` is a JSON Schema; without it the schema is read from the signature. `isolated` runs each
-    attempt in a process of its own, with at most `memory_limit_mb` of memory. Raises InvalidJob.
+    `parameters` is a JSON Schema; without it the schema is read from the signature. Without a name it is
+    made of the slug, without a description it is the docstring. Raises InvalidJob.
     """
 
     def declare(function: Function) -> Function:
         place = _place(function)
         try:
             read = signature.read(function)
-        except signature.UnfitFunction as error:
-            raise InvalidJob(f"Job {slug!r} ({place}) can't be this function: {error}") from None
-        definition = JobDefinition(
-            slug=slug,
-            function=function,
-            name=name or slug.replace("-", " ").capitalize(),
-            description=description if description is not None else getdoc(function) or "",
-            schema=read.schema if parameters is None else parameters,
-            defaults=read.defaults if parameters is None else _defaults(parameters, read.defaults),
-            retry=retry or RetryPolicy(),
-            timeout_seconds=timeout_seconds,
-            priority=None if priority is None else priorities.parse(priority),
-            max_concurrent_runs=max_concurrent_runs,
-            dedup_key=dedup_key,
-            on_lost=on_lost,
-            isolated=isolated,
-            memory_limit_mb=memory_limit_mb,
-            retain_for_seconds=retain_for_seconds,
-            tags=tuple(tags),
-            place=place,
-            takes_context=read.takes_context,
-            hints=read.hints,
-        )
+            definition = JobDefinition(
+                slug=slug,
+                function=function,
+                place=place,
+                name=name or slug.replace("-", " ").capitalize(),
+                description=description if description is not None else getdoc(function) or "",
+                schema=read.schema if parameters is None else parameters,
+                defaults=read.defaults if parameters is None else _defaults(parameters, read.defaults),
+                takes_context=read.takes_context,
+                hints=read.hints,
+                **_plain(policies),
+            )
+        except (signature.UnfitFunction, priorities.InvalidPriority, TypeError) as error:
+            raise InvalidJob(f"Job {slug!r} ({place}): {error}") from None
         _register(definition, accepted=read.schema)
         return function
 
@@ -167,6 +148,16 @@ def _place(function: Callable[..., Any]) -> str:
     code = getattr(function, "__code__", None)
     line = f", line {code.co_firstlineno}" if code else ""
     return f"{function.__module__}.{getattr(function, '__qualname__', function)}{line}"
+
+
+def _plain(policies: Policies) -> dict[str, Any]:
+    """The policies with a priority's name as its number, and a list of tags as a tuple."""
+    said: dict[str, Any] = dict(policies)
+    if isinstance(said.get("tags"), list):
+        said["tags"] = tuple(said["tags"])
+    if said.get("priority") is not None:
+        said["priority"] = priorities.parse(said["priority"])
+    return said
 
 
 def _defaults(schema: Mapping[str, Any], of_signature: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Signature:
 def read(function: Callable[..., Any]) -> Signature:
     """The signature of a job function; raises UnfitFunction, naming the parameter."""
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise UnfitFunction("it is async; let an ordinary function call it with asyncio.run().")
+        raise UnfitFunction("the function is async; let an ordinary function call it with asyncio.run().")
     hints = _hints(function)
     parameters = list(inspect.signature(function).parameters.values())
     takes_context = bool(parameters) and _is_context(parameters[0], hints)
@@ -59,7 +59,7 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
         return get_type_hints(function, localns={"JobContext": JobContext}, include_extras=True)
     except NameError as error:
         raise UnfitFunction(
-            f"its annotation {error.name!r} is not defined where the job is declared."
+            f"the annotation {error.name!r} is not defined where the job is declared."
         ) from None
 
 
@@ -69,13 +69,13 @@ def _is_context(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> bool:
 
 def _property(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> dict[str, Any]:
     if parameter.kind in _KINDS_REFUSED:
-        raise UnfitFunction(f"its parameter {parameter.name!r} {_KINDS_REFUSED[parameter.kind]}.")
+        raise UnfitFunction(f"the parameter {parameter.name!r} {_KINDS_REFUSED[parameter.kind]}.")
     default = parameter.default
     guessed = type(default) if type(default) in {str, int, float, bool} else Any
     try:
         schema = schema_of(hints.get(parameter.name, guessed))
     except UnknownAnnotation as error:
-        raise UnfitFunction(f"its parameter {parameter.name!r} is annotated {error}") from None
+        raise UnfitFunction(f"the parameter {parameter.name!r} is annotated {error}") from None
     if default is not inspect.Parameter.empty:
         schema["default"] = _json(default)
     return schema

@@ -36,6 +36,7 @@ class PythonExecutor:
             raise InvalidConfiguration(errors)
 
     def execute(self, launch: Launch, context: JobContext) -> Outcome:
+        interruption.forget()
         function = launch.configuration.get("function") or launch.job
         definition = registry.get(function)
         if definition is None:
@@ -54,7 +55,6 @@ class PythonExecutor:
 
 def run_here(definition: JobDefinition, launch: Launch, context: JobContext) -> Outcome:
     """Calls the function in this process and thread, which must be the main one; raises nothing of its."""
-    interruption.forget()
     attempt = Attempt(launch, context)
     timer = Timer(attempt)
     try:

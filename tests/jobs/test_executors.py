@@ -185,6 +185,7 @@ def test_a_cancel_ends_the_work(bench: Bench) -> None:
         timer.join()
         after.join()
         signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+        interruption.forget()
 
 
 def test_a_configuration_that_nothing_can_carry_out_is_broken(bench: Bench) -> None:

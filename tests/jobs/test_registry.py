@@ -136,6 +136,10 @@ def test_any_other_slug_is_accepted(slug: str) -> None:
         ({"on_lost": "ignore"}, "on_lost is 'ignore'; expected 'retry' or 'fail'"),
         ({"memory_limit_mb": 100}, "without isolated=True"),
         ({"dedup_key": ""}, "dedup_key is empty"),
+        ({"dedup_key": "{a b}"}, "dedup_key '{a b}' has a '{'"),
+        ({"tags": "nightly"}, "tags is 'nightly'; expected texts"),
+        ({"priority": "urgent"}, "'urgent' is not a priority"),
+        ({"retries": 3}, "unexpected keyword argument 'retries'"),
         ({"parameters": {"type": "string"}}, "the schema is invalid"),
         (
             {"parameters": {"properties": {"city": {}}}},
@@ -323,14 +327,14 @@ def _bad_extra(x: Annotated[int, {"type": "whole"}]) -> None: ...
 @pytest.mark.parametrize(
     ("function", "said"),
     [
-        (_positional, "its parameter 'x' is positional-only"),
-        (_several, "its parameter 'x' takes any number of values"),
-        (_later, "it is async; let an ordinary function call it with asyncio.run()"),
+        (_positional, "the parameter 'x' is positional-only"),
+        (_several, "the parameter 'x' takes any number of values"),
+        (_later, "the function is async; let an ordinary function call it with asyncio.run()"),
         (
             _unsayable,
-            r"its parameter 'x' is annotated set\[int\], which JSON Schema can't say; expected str, int",
+            r"the parameter 'x' is annotated set\[int\], which JSON Schema can't say; expected str, int",
         ),
-        (_undefined, "its annotation 'Nowhere' is not defined"),
+        (_undefined, "the annotation 'Nowhere' is not defined"),
         (_bad_default, "a default does not fit: 'x' is \"one\"; expected a whole number"),
         (_bad_extra, "the schema is invalid: /properties/x/type"),
     ],
