@@ -85,7 +85,8 @@ _ATTEMPT = """jsonb_build_array(jsonb_build_object(
 # settlement: until then it has no start, and what its slot announced says whether it had begun.
 _SETTLED_ATTEMPT = """jsonb_build_array(jsonb_build_object(
     'attempt', r.attempt + (r.started_at IS NULL)::int, 'outcome', x.outcome, 'worker', r.worker,
-    'queued_at', r.queued_at, 'started_at', x.started_at, 'finished_at', x.finished_at, 'error', x.error))"""
+    'queued_at', r.queued_at, 'started_at', coalesce(x.started_at, r.started_at), 'finished_at', x.finished_at,
+    'error', x.error))"""
 # A settled attempt that would be followed by another one ends here if a cancel was asked. Written out where it
 # is used, because PostgreSQL evaluates it on the newest version of the row, locked, and not on a snapshot of it.
 _BECOMES = """CASE WHEN x.status IN ('scheduled', 'waiting') AND r.cancel_requested_at IS NOT NULL

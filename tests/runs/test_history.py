@@ -37,3 +37,10 @@ def test_a_run_given_back_after_a_failed_attempt_has_no_attempt_while_it_waits()
     claim = factories.claim_one(slot)
     lifecycle.give_back([(claim.id, claim.token)])
     assert outcomes(run) == [(1, "error"), (2, "interrupted")]
+
+
+def test_an_attempt_between_two_retries_says_when_it_began_and_is_there_once() -> None:
+    run, slot = factories.make_run(factories.make_job(max_attempts=3)), factories.make_slot()
+    lifecycle.settle([(factories.claim_one(slot), ERROR)])
+    assert outcomes(run) == [(1, "error")]
+    assert run.history()[0]["started_at"] is not None
