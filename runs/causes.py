@@ -1,11 +1,13 @@
 """The causes a run can have, each with the sentence that says so for ever (product.md, promise 1)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 
 from runs.launch import Cause
 from runs.models import Run, TriggerKind
+from triggers import dependencies
 from triggers.models import ApiKey, Trigger
 
 
@@ -34,6 +36,19 @@ def remote(*, trigger: Trigger, user: AbstractBaseUser | None = None, api_key: A
         trigger=trigger,
         user=user,
         api_key=api_key,
+    )
+
+
+def dependency(*, trigger: Trigger, endings: Sequence[Run]) -> Cause:
+    """The runs that `trigger` watches ended as it wants; the last of `endings` is the one that it waited for."""
+    told = " and ".join(f"{run.job.slug} #{run.pk} {dependencies.ended(run.status)}" for run in endings)
+    upstream = [{"run": run.pk, "job": run.job.slug, "status": run.status} for run in endings]
+    return Cause(
+        kind=TriggerKind.DEPENDENCY,
+        sentence=f"After {told}",
+        trigger=trigger,
+        parent=endings[-1],
+        context={"upstream": upstream},
     )
 
 

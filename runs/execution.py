@@ -17,10 +17,11 @@ from django.db import InterfaceError, OperationalError, connection
 
 from jobs import executors
 from jobs.executors import Cancelled, Failed, Launch, Outcome
-from runs import dispatch, lifecycle, workers
+from runs import dispatch, followers, lifecycle, workers
 from runs.attempts import AttemptContext, current
 from runs.lifecycle import Claim, Span
 from runs.models import run_name
+from runs.moves import Moved
 
 log = structlog.get_logger(__name__)
 
@@ -145,7 +146,7 @@ def _attempt(claim: Claim, *, is_cancelled: bool) -> Ended:
 def _settle(ended: Sequence[Ended], *, alone: bool) -> None:
     """Settles a slice; a run that was claimed alone began when it was claimed, by the database's clock."""
 
-    def settle() -> None:
+    def settle() -> list[Moved]:
         now = time.monotonic()
         spans = {
             claim.id: Span(started_ago=None if alone else now - began, ended_ago=now - end)
@@ -155,9 +156,10 @@ def _settle(ended: Sequence[Ended], *, alone: bool) -> None:
         if len(moved) < len(ended):
             fenced = {claim.id for claim, *_ in ended} - {run.id for run in moved}
             log.warning("fenced", run_ids=sorted(fenced))
+        return moved
 
     try:
-        _insist(settle)
+        followers.follow_moved(_insist(settle))
     except (OperationalError, InterfaceError) as error:
         # The database stayed away for a whole lease: the runs are rescued, their attempts count as lost.
         log.error("settle_given_up", run_ids=[claim.id for claim, *_ in ended], error=str(error).strip())

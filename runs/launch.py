@@ -6,9 +6,10 @@ the hint to the workers goes out after the commit. After that the run cannot be 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -59,6 +60,12 @@ class TriggerDisabled(LaunchRefused):
     """The trigger that was to start the job is disabled."""
 
     code = "trigger_disabled"
+
+
+class LoopStopped(LaunchRefused):
+    """A chain of runs is too long or grows too fast: it feeds itself, through webhooks or the API."""
+
+    code = "loop_stopped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,12 +126,13 @@ class Launched:
 def launch(job: Job, *, cause: Cause, request: Request | None = None) -> Launched:
     """Makes a run of `job`.
 
-    Raises a LaunchRefused if the job is paused, inactive or broken or the trigger disabled, and
-    `jobs.parameters.InvalidParameters` if the merged parameters do not fit the job's schema. Parameters are
-    merged at the top level: request over trigger over the job's defaults.
+    Raises a LaunchRefused if the job is paused, inactive or broken, the trigger disabled, or the chain of runs
+    a loop, and `jobs.parameters.InvalidParameters` if the merged parameters do not fit the job's schema.
+    Parameters are merged at the top level: request over trigger over the job's defaults.
     """
     request = request or Request()
     check(job, trigger=cause.trigger)
+    _check_chain(cause.parent)
     merged = merged_parameters(job, trigger=cause.trigger, given=request.parameters)
     job_parameters.validate(job.schema, merged)
     run = _row(job, cause=cause, request=request, parameters=merged)
@@ -137,6 +145,28 @@ def launch(job: Job, *, cause: Cause, request: Request | None = None) -> Launche
             ApiKey.objects.filter(pk=cause.api_key.pk).update(launches=F("launches") + 1)
         if run.status == Status.QUEUED:
             dispatch.hint_after_commit(run.lane)
+    return Launched(run=run, created=True)
+
+
+def launch_or_skip(job: Job, *, cause: Cause, request: Request | None = None) -> Launched:
+    """As `launch`, but where the job is paused, inactive or broken it makes a `skipped` run with the reason.
+
+    For causes with nobody behind them who could be told (product.md, Paused job). Such a run ends where it
+    begins: it is counted, and nothing follows it.
+    """
+    try:
+        return launch(job, cause=cause, request=request)
+    except (JobPaused, JobInactive, JobBroken) as error:
+        reason = str(error)
+    request = request or Request()
+    merged = merged_parameters(job, trigger=cause.trigger, given=request.parameters)
+    run = _row(job, cause=cause, request=request, parameters=plain(merged))
+    run.status, run.skip_reason, run.finished_at = Status.SKIPPED, plain(reason)[:300], run.created_at
+    run.due_at = run.queued_at = None
+    with transaction.atomic():
+        run.save(force_insert=True)
+        RunLabel.objects.bulk_create(_labels(run))
+        tallies.count([run])
     return Launched(run=run, created=True)
 
 
@@ -193,6 +223,22 @@ def check(job: Job, *, trigger: Trigger | None = None) -> None:
         raise TriggerDisabled(f"The trigger {trigger.label!r} of the job {job.slug!r} is disabled.")
 
 
+def _check_chain(parent: Run | None) -> None:
+    """Raises LoopStopped if a run that `parent` caused would be one too many hops from the first, or too soon."""
+    if parent is None:
+        return
+    if parent.hops >= settings.HOP_LIMIT:
+        raise LoopStopped(
+            f"Run {parent.pk} is {parent.hops} hops from the run that began it all, expected fewer than "
+            f"{settings.HOP_LIMIT}: this looks like a loop."
+        )
+    root_id, limit = parent.root_id or parent.pk, settings.ROOT_RATE_LIMIT
+    newest = Run.objects.filter(root_id=root_id).order_by("-id").values_list("created_at", flat=True)
+    for created_at in newest[limit - 1 : limit]:
+        if created_at > timezone.now() - timedelta(minutes=1):
+            raise LoopStopped(f"Run {root_id} caused {limit} runs within a minute: this looks like a loop.")
+
+
 def merged_parameters(job: Job, *, trigger: Trigger | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """Request over trigger over the job's defaults, at the top level (product.md, Parameters)."""
     return job_parameters.merge(job.defaults, trigger.parameters if trigger else {}, given)
@@ -217,6 +263,7 @@ def _row(job: Job, *, cause: Cause, request: Request, parameters: dict[str, Any]
         created_by=cause.user,
         parent=parent,
         root_id=(parent.root_id or parent.pk) if parent else None,
+        hops=parent.hops + 1 if parent else 0,
         retry_of=cause.retry_of,
         context=plain(dict(cause.context)),
         parameters=parameters,

@@ -14,7 +14,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
 
-from runs import dispatch, lifecycle, tallies
+from runs import dispatch, followers, lifecycle, tallies
 from runs.models import Heartbeat, Idempotency, Lane, Run, Worker, WorkerProcess
 from runs.status import Status
 
@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 NAME = "sweep"
 IDEMPOTENCY_HOURS = 24
+FOLLOWING = (followers.follow_left_over, followers.expire)
 
 
 def run_for_ever() -> None:
@@ -54,7 +55,14 @@ def run(now: datetime) -> bool:
         return False
     if now >= grace_until:
         _repair(lifecycle.rescue)
-    for repair in (lifecycle.enqueue, lifecycle.skip, tallies.fold, partial(_forget, now), refill):
+    for repair in (
+        lifecycle.enqueue,
+        lifecycle.skip,
+        tallies.fold,
+        partial(_forget, now),
+        refill,
+        *FOLLOWING,
+    ):
         _repair(repair)
     return True
 

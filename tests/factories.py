@@ -9,6 +9,7 @@ from jobs.models import Job
 from runs import causes, launch, lifecycle, workers
 from runs.lifecycle import Claim
 from runs.models import Run, WorkerProcess
+from triggers import dependencies
 from triggers.models import Kind, Trigger
 
 _numbers = count(1)
@@ -40,6 +41,13 @@ def make_schedule(job: Job | None = None, **fields: Any) -> Trigger:
     return Trigger.objects.create(
         **{"job": job or make_job(), "kind": Kind.SCHEDULE, "cron": "0 2 * * *", "name": "nightly", **fields}
     )
+
+
+def make_dependency(*upstreams: Job, job: Job | None = None, **fields: Any) -> Trigger:
+    """A dependency that fires when one of `upstreams` has succeeded."""
+    trigger = Trigger(**{"job": job or make_job(), "condition": "on_success", "name": "next", **fields})
+    dependencies.save(trigger, upstreams=upstreams or (make_job(),))
+    return trigger
 
 
 def make_run(job: Job | None = None, **request: Any) -> Run:
