@@ -12,7 +12,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -21,48 +20,211 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Job',
+            name="Job",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slug', models.CharField(max_length=80, unique=True, validators=[jobs.registry.validate_slug])),
-                ('name', models.CharField(max_length=200)),
-                ('description', models.TextField(blank=True, default='')),
-                ('tags', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=60), blank=True, default=list, size=None)),
-                ('executor', models.CharField(max_length=20)),
-                ('configuration', models.JSONField(blank=True, default=dict)),
-                ('schema', models.JSONField(blank=True, default=dict, verbose_name='parameter schema')),
-                ('defaults', models.JSONField(blank=True, default=dict, verbose_name='default parameters')),
-                ('priority', models.PositiveSmallIntegerField(blank=True, help_text='1 (first) to 100 (last); empty: 1 when asked for, 50 when scheduled, 100 in a campaign.', null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(100)])),
-                ('timeout_seconds', models.PositiveIntegerField(default=3600, help_text='Of one attempt.', validators=[django.core.validators.MinValueValidator(1)])),
-                ('max_attempts', models.PositiveSmallIntegerField(default=1, validators=[django.core.validators.MinValueValidator(1)])),
-                ('retry_first_delay_seconds', models.FloatField(default=1, validators=[django.core.validators.MinValueValidator(0)])),
-                ('retry_longest_delay_seconds', models.FloatField(default=60, validators=[django.core.validators.MinValueValidator(0)])),
-                ('retry_factor', models.FloatField(default=2, validators=[django.core.validators.MinValueValidator(1)])),
-                ('retry_jitter', models.FloatField(default=0.2, help_text='Share of the delay that is random, 0 to 1.', validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(1)])),
-                ('on_lost', models.CharField(choices=[('retry', 'Retry'), ('fail', 'Fail')], default='retry', max_length=10)),
-                ('max_concurrent_runs', models.PositiveIntegerField(blank=True, help_text='Empty: no limit.', null=True, validators=[django.core.validators.MinValueValidator(1)])),
-                ('dedup_key_template', models.CharField(blank=True, help_text='At most one open run for each value, for example {customer}.', max_length=200, null=True)),
-                ('retain_for_seconds', models.PositiveBigIntegerField(blank=True, help_text='How long finished runs are kept. Empty: for ever.', null=True)),
-                ('status', models.CharField(choices=[('active', 'Active'), ('paused', 'Paused'), ('inactive', 'Inactive')], default='active', max_length=10)),
-                ('paused_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('paused_by', models.CharField(blank=True, default='', editable=False, max_length=200)),
-                ('paused_reason', models.CharField(blank=True, default='', max_length=500)),
-                ('paused_until', models.DateTimeField(blank=True, null=True)),
-                ('declared', models.JSONField(blank=True, editable=False, null=True)),
-                ('broken_reason', models.CharField(blank=True, editable=False, max_length=500, null=True)),
-                ('version', models.PositiveIntegerField(default=1, editable=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now())),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
-                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "slug",
+                    models.CharField(max_length=80, unique=True, validators=[jobs.registry.validate_slug]),
+                ),
+                ("name", models.CharField(max_length=200)),
+                ("description", models.TextField(blank=True, default="")),
+                (
+                    "tags",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=60), blank=True, default=list, size=None
+                    ),
+                ),
+                ("executor", models.CharField(max_length=20)),
+                ("configuration", models.JSONField(blank=True, default=dict)),
+                ("schema", models.JSONField(blank=True, default=dict, verbose_name="parameter schema")),
+                ("defaults", models.JSONField(blank=True, default=dict, verbose_name="default parameters")),
+                (
+                    "priority",
+                    models.PositiveSmallIntegerField(
+                        blank=True,
+                        help_text="1 (first) to 100 (last); empty: 1 when asked for, 50 when scheduled, 100 in a campaign.",
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(100),
+                        ],
+                    ),
+                ),
+                (
+                    "timeout_seconds",
+                    models.PositiveIntegerField(
+                        default=3600,
+                        help_text="Of one attempt.",
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
+                (
+                    "max_attempts",
+                    models.PositiveSmallIntegerField(
+                        default=1, validators=[django.core.validators.MinValueValidator(1)]
+                    ),
+                ),
+                (
+                    "retry_first_delay_seconds",
+                    models.FloatField(default=1, validators=[django.core.validators.MinValueValidator(0)]),
+                ),
+                (
+                    "retry_longest_delay_seconds",
+                    models.FloatField(default=60, validators=[django.core.validators.MinValueValidator(0)]),
+                ),
+                (
+                    "retry_factor",
+                    models.FloatField(default=2, validators=[django.core.validators.MinValueValidator(1)]),
+                ),
+                (
+                    "retry_jitter",
+                    models.FloatField(
+                        default=0.2,
+                        help_text="Share of the delay that is random, 0 to 1.",
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(1),
+                        ],
+                    ),
+                ),
+                (
+                    "on_lost",
+                    models.CharField(
+                        choices=[("retry", "Retry"), ("fail", "Fail")], default="retry", max_length=10
+                    ),
+                ),
+                (
+                    "max_concurrent_runs",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="Empty: no limit.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
+                (
+                    "dedup_key_template",
+                    models.CharField(
+                        blank=True,
+                        help_text="At most one open run for each value, for example {customer}.",
+                        max_length=200,
+                        null=True,
+                    ),
+                ),
+                (
+                    "retain_for_seconds",
+                    models.PositiveBigIntegerField(
+                        blank=True, help_text="How long finished runs are kept. Empty: for ever.", null=True
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("active", "Active"), ("paused", "Paused"), ("inactive", "Inactive")],
+                        default="active",
+                        max_length=10,
+                    ),
+                ),
+                ("paused_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("paused_by", models.CharField(blank=True, default="", editable=False, max_length=200)),
+                ("paused_reason", models.CharField(blank=True, default="", max_length=500)),
+                ("paused_until", models.DateTimeField(blank=True, null=True)),
+                ("declared", models.JSONField(blank=True, editable=False, null=True)),
+                ("broken_reason", models.CharField(blank=True, editable=False, max_length=500, null=True)),
+                ("version", models.PositiveIntegerField(default=1, editable=False)),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        auto_now_add=True, db_default=django.db.models.functions.datetime.Now()
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name', 'id'],
-                'permissions': [('run_job', 'Can run job'), ('pause_job', 'Can pause and resume job')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('slug__regex', '^[a-z0-9]+(-[a-z0-9]+)*$'), models.Q(('slug__in', ['available-upstream', 'run', 'trigger']), _negated=True)), name='job_slug_form'), models.CheckConstraint(condition=models.Q(('status__in', ['active', 'paused', 'inactive'])), name='job_status_known'), models.CheckConstraint(condition=models.Q(('on_lost__in', ['retry', 'fail'])), name='job_on_lost_known'), models.CheckConstraint(condition=models.Q(('priority__isnull', True), ('priority__range', (1, 100)), _connector='OR'), name='job_priority_range'), models.CheckConstraint(condition=models.Q(('timeout_seconds__gte', 1), ('max_attempts__gte', 1), ('retry_first_delay_seconds__gte', 0), ('retry_longest_delay_seconds__gte', models.F('retry_first_delay_seconds')), ('retry_factor__gte', 1), ('retry_jitter__range', (0, 1))), name='job_policy_ranges'), models.CheckConstraint(condition=models.Q(('max_concurrent_runs__isnull', True), ('max_concurrent_runs__gte', 1), _connector='OR'), name='job_limit_positive'), models.CheckConstraint(condition=models.Q(models.Q(('dedup_key_template', ''), _negated=True), models.Q(('broken_reason', ''), _negated=True)), name='job_empty_is_null')],
+                "ordering": ["name", "id"],
+                "permissions": [("run_job", "Can run job"), ("pause_job", "Can pause and resume job")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("slug__regex", "^[a-z0-9]+(-[a-z0-9]+)*$"),
+                            models.Q(("slug__in", ["available-upstream", "run", "trigger"]), _negated=True),
+                        ),
+                        name="job_slug_form",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["active", "paused", "inactive"])),
+                        name="job_status_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("on_lost__in", ["retry", "fail"])), name="job_on_lost_known"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("priority__isnull", True), ("priority__range", (1, 100)), _connector="OR"
+                        ),
+                        name="job_priority_range",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("timeout_seconds__gte", 1),
+                            ("max_attempts__gte", 1),
+                            ("retry_first_delay_seconds__gte", 0),
+                            ("retry_longest_delay_seconds__gte", models.F("retry_first_delay_seconds")),
+                            ("retry_factor__gte", 1),
+                            ("retry_jitter__range", (0, 1)),
+                        ),
+                        name="job_policy_ranges",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("max_concurrent_runs__isnull", True),
+                            ("max_concurrent_runs__gte", 1),
+                            _connector="OR",
+                        ),
+                        name="job_limit_positive",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("dedup_key_template", ""), _negated=True),
+                            models.Q(("broken_reason", ""), _negated=True),
+                        ),
+                        name="job_empty_is_null",
+                    ),
+                ],
             },
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='job',
-            trigger=pgtrigger.compiler.Trigger(name='bump_version', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."broken_reason" IS DISTINCT FROM (NEW."broken_reason") OR OLD."configuration" IS DISTINCT FROM (NEW."configuration") OR OLD."created_at" IS DISTINCT FROM (NEW."created_at") OR OLD."declared" IS DISTINCT FROM (NEW."declared") OR OLD."dedup_key_template" IS DISTINCT FROM (NEW."dedup_key_template") OR OLD."defaults" IS DISTINCT FROM (NEW."defaults") OR OLD."description" IS DISTINCT FROM (NEW."description") OR OLD."executor" IS DISTINCT FROM (NEW."executor") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."max_attempts" IS DISTINCT FROM (NEW."max_attempts") OR OLD."max_concurrent_runs" IS DISTINCT FROM (NEW."max_concurrent_runs") OR OLD."name" IS DISTINCT FROM (NEW."name") OR OLD."on_lost" IS DISTINCT FROM (NEW."on_lost") OR OLD."owner_id" IS DISTINCT FROM (NEW."owner_id") OR OLD."paused_at" IS DISTINCT FROM (NEW."paused_at") OR OLD."paused_by" IS DISTINCT FROM (NEW."paused_by") OR OLD."paused_reason" IS DISTINCT FROM (NEW."paused_reason") OR OLD."paused_until" IS DISTINCT FROM (NEW."paused_until") OR OLD."priority" IS DISTINCT FROM (NEW."priority") OR OLD."retain_for_seconds" IS DISTINCT FROM (NEW."retain_for_seconds") OR OLD."retry_factor" IS DISTINCT FROM (NEW."retry_factor") OR OLD."retry_first_delay_seconds" IS DISTINCT FROM (NEW."retry_first_delay_seconds") OR OLD."retry_jitter" IS DISTINCT FROM (NEW."retry_jitter") OR OLD."retry_longest_delay_seconds" IS DISTINCT FROM (NEW."retry_longest_delay_seconds") OR OLD."schema" IS DISTINCT FROM (NEW."schema") OR OLD."slug" IS DISTINCT FROM (NEW."slug") OR OLD."status" IS DISTINCT FROM (NEW."status") OR OLD."tags" IS DISTINCT FROM (NEW."tags") OR OLD."timeout_seconds" IS DISTINCT FROM (NEW."timeout_seconds"))', func='NEW.version = OLD.version + 1; RETURN NEW;', hash='e1f6756e66c67538707685a90782a12ef3d67a2b', operation='UPDATE', pgid='pgtrigger_bump_version_e21ac', table='jobs_job', when='BEFORE')),
+            model_name="job",
+            trigger=pgtrigger.compiler.Trigger(
+                name="bump_version",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition='WHEN (OLD."broken_reason" IS DISTINCT FROM (NEW."broken_reason") OR OLD."configuration" IS DISTINCT FROM (NEW."configuration") OR OLD."created_at" IS DISTINCT FROM (NEW."created_at") OR OLD."declared" IS DISTINCT FROM (NEW."declared") OR OLD."dedup_key_template" IS DISTINCT FROM (NEW."dedup_key_template") OR OLD."defaults" IS DISTINCT FROM (NEW."defaults") OR OLD."description" IS DISTINCT FROM (NEW."description") OR OLD."executor" IS DISTINCT FROM (NEW."executor") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."max_attempts" IS DISTINCT FROM (NEW."max_attempts") OR OLD."max_concurrent_runs" IS DISTINCT FROM (NEW."max_concurrent_runs") OR OLD."name" IS DISTINCT FROM (NEW."name") OR OLD."on_lost" IS DISTINCT FROM (NEW."on_lost") OR OLD."owner_id" IS DISTINCT FROM (NEW."owner_id") OR OLD."paused_at" IS DISTINCT FROM (NEW."paused_at") OR OLD."paused_by" IS DISTINCT FROM (NEW."paused_by") OR OLD."paused_reason" IS DISTINCT FROM (NEW."paused_reason") OR OLD."paused_until" IS DISTINCT FROM (NEW."paused_until") OR OLD."priority" IS DISTINCT FROM (NEW."priority") OR OLD."retain_for_seconds" IS DISTINCT FROM (NEW."retain_for_seconds") OR OLD."retry_factor" IS DISTINCT FROM (NEW."retry_factor") OR OLD."retry_first_delay_seconds" IS DISTINCT FROM (NEW."retry_first_delay_seconds") OR OLD."retry_jitter" IS DISTINCT FROM (NEW."retry_jitter") OR OLD."retry_longest_delay_seconds" IS DISTINCT FROM (NEW."retry_longest_delay_seconds") OR OLD."schema" IS DISTINCT FROM (NEW."schema") OR OLD."slug" IS DISTINCT FROM (NEW."slug") OR OLD."status" IS DISTINCT FROM (NEW."status") OR OLD."tags" IS DISTINCT FROM (NEW."tags") OR OLD."timeout_seconds" IS DISTINCT FROM (NEW."timeout_seconds"))',
+                    func="NEW.version = OLD.version + 1; RETURN NEW;",
+                    hash="e1f6756e66c67538707685a90782a12ef3d67a2b",
+                    operation="UPDATE",
+                    pgid="pgtrigger_bump_version_e21ac",
+                    table="jobs_job",
+                    when="BEFORE",
+                ),
+            ),
         ),
     ]
