@@ -13,6 +13,7 @@ from django.db import connection
 from django.test.utils import setup_databases
 from pytest_django.plugin import DjangoDbBlocker
 
+from tests.live import live  # noqa: F401 - a fixture
 from tests.servers import Servers
 from tests.site import Site, environment_for
 
