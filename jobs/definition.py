@@ -87,8 +87,9 @@ def _policy_problem(definition: JobDefinition) -> str | None:
         return f"on_lost is {definition.on_lost!r}; expected 'retry' or 'fail'."
     if definition.memory_limit_mb is not None and not definition.isolated:
         return "memory_limit_mb is given without isolated=True; only a process of its own can be limited."
-    if isinstance(definition.tags, str) or not all(isinstance(tag, str) for tag in definition.tags):
-        return f"tags is {definition.tags!r}; expected texts, such as ('nightly',)."
+    tags: object = definition.tags
+    if not isinstance(tags, tuple) or not all(isinstance(tag, str) for tag in tags):
+        return f"tags is {tags!r}; expected texts, such as ('nightly',)."
     return _dedup_problem(definition.dedup_key)
 
 
