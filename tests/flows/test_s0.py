@@ -90,10 +90,11 @@ def scheduled(live: Live) -> Run:
     )
     before = live.get("runs", job="test-suite", trigger="schedule")["results"]
     live.make_due("test-suite")
-    return live.until(
+    found = live.until(
         lambda: live.get("runs", job="test-suite", trigger="schedule")["results"],
         lambda runs: len(runs) > len(before),
-    )[0]
+    )
+    return dict(found[0])
 
 
 def test_each_night_it_runs_by_itself(live: Live, scheduled: Run) -> None:

@@ -58,7 +58,7 @@ SCHEDULED = TRIGGERED | {
 }
 S1 = {"scheduled_jobs": [SOLD_DAILY], "jobs": [TRIGGERED, SCHEDULED]}
 # Rows of S0's tables, as an export of them in JSON.
-S0 = {
+S0: dict[str, list[dict[str, Any]]] = {
     "jobs": [
         {
             "id": "0b2a7c9e-8f0e-4c2d-9d7e-1f6f2a1f0c11",
