@@ -475,8 +475,8 @@ def test_on_the_same_site_headers_follow(outside: Outside, context: RecordingCon
 
 
 @pytest.fixture
-def secure_url(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A site with a certificate that only this test trusts."""
+def secure_url(tmp_path: Path, settings: Settings) -> Iterator[str]:
+    """A site with a certificate that nobody trusts, but whoever asks for `trusted`."""
     openssl = which("openssl")
     if openssl is None:
         pytest.skip("no openssl to make a certificate with")
@@ -497,8 +497,6 @@ def secure_url(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPat
     subprocess.run(command, check=True, capture_output=True)
     server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server_side.load_cert_chain(certificate, key)
-    trusting = ssl.create_default_context(cafile=str(certificate))
-    monkeypatch.setattr(calls, "_tls", lambda: trusting)
     settings.HTTP_PRIVATE_ALLOWED = ["127.0.0.0/8"]
 
     class Handler(BaseHTTPRequestHandler):
@@ -522,6 +520,13 @@ def secure_url(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPat
         thread.join()
 
 
+@pytest.fixture
+def trusted(secure_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "certificate.pem"))
+    monkeypatch.setattr(calls, "_tls", lambda: trusting)
+
+
+@pytest.mark.usefixtures("trusted")
 def test_a_secure_site_is_called_by_its_name(secure_url: str, context: RecordingContext) -> None:
     """Although the connection goes to an address, the certificate is checked against the name."""
     body = "x" * 900_000
@@ -529,6 +534,13 @@ def test_a_secure_site_is_called_by_its_name(secure_url: str, context: Recording
     assert answer["text"] == "x" * 2000
 
 
+def test_a_certificate_that_nobody_vouches_for_is_refused(secure_url: str, context: RecordingContext) -> None:
+    outcome = failed(run(context, secure_url, method="POST", body="x"))
+    assert "TLS with 'localhost' failed" in outcome.message
+    assert "certificate verify failed" in outcome.message
+
+
+@pytest.mark.usefixtures("trusted")
 def test_a_certificate_of_another_name_is_refused(secure_url: str, context: RecordingContext) -> None:
     outcome = failed(run(context, secure_url.replace("localhost", "127.0.0.1"), method="POST", body="x"))
     assert "TLS with '127.0.0.1' failed" in outcome.message
