@@ -52,6 +52,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def lane_slots() -> dict[str, int]:
+    """How many slots each lane's worker has, by the settings. Raises `Unavailable` for one that is wrong."""
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        from config import settings
+    except ImproperlyConfigured as error:
+        raise Unavailable(str(error)) from error
+    return settings.LANE_SLOTS
+
+
 class Site:
     """The children of one site and the order they come and go in."""
 
@@ -110,6 +121,7 @@ class Site:
         self._plan_services(sockets)
         building = self.postgres.begin() if self.postgres else None
         self._set_environment()
+        self.slots = lane_slots()
         if self.valkey:
             self.supervisor.run(Child(program=self.valkey.program()))
         migrated = sockets / "migrated"
@@ -160,10 +172,8 @@ class Site:
         return f"http://127.0.0.1:{self.port}"
 
     def _start_lanes(self, migrated: Path) -> None:
-        from config import settings  # reads what _set_environment chose
-
         for name, lanes in (("high", "high"), ("default", "default,high"), ("bulk", "bulk")):
-            slots = settings.LANE_SLOTS[name] or os.cpu_count() or 1
+            slots = self.slots[name] or os.cpu_count() or 1
             self.supervisor.run(Child(program=worker(name, lanes=lanes, slots=slots, migrated=migrated)))
         self.supervisor.run(Child(program=beat(migrated=migrated)))
 

@@ -22,6 +22,7 @@ from config.port import listen
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECONDS = 90.0  # for a machine that is busy with other things
+FEW_SLOTS = {f"HEADWAY_{lane}_SLOTS": "1" for lane in ("HIGH", "DEFAULT", "BULK")}
 CHILDREN = {"web", "worker-high", "worker-default", "worker-bulk", "beat", "postgres", "valkey"}
 
 
@@ -40,7 +41,7 @@ class Up:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "up", *arguments],
                 cwd=ROOT,
-                env={**inherited, "HEADWAY_HOME": str(self.home), **environment},
+                env={**inherited, **FEW_SLOTS, "HEADWAY_HOME": str(self.home), **environment},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -76,12 +77,14 @@ def up(tmp_path: Path) -> Iterator[Up]:
         found.end(signal.SIGTERM)
 
 
-def ask(url: str, path: str) -> tuple[int, Any]:
+def is_ready(url: str) -> bool:
     connection = HTTPConnection(urlsplit(url).netloc, timeout=10)
     try:
-        connection.request("GET", path)
+        connection.request("GET", "/readyz")
         answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
+        return answer.status == 200 and json.loads(answer.read())["ready"] is True
+    except OSError:  # a web server that starts again lets its visitors wait
+        return False
     finally:
         connection.close()
 
@@ -100,7 +103,7 @@ def test_up_survives_the_death_of_its_children_and_its_own(up: Up) -> None:
     assert first["pids"].keys() == CHILDREN
     assert stat.S_IMODE((up.home / "quickstart.json").stat().st_mode) == 0o600
     assert stat.S_IMODE((up.home / "postgres").stat().st_mode) == 0o700
-    assert ask(first["url"], "/readyz")[0] == 200
+    assert is_ready(first["url"])
     assert first["api_key"] in up.said()
     assert first["admin_password"] in up.said()
     assert_direct_children(up, first["pids"])
@@ -110,7 +113,7 @@ def test_up_survives_the_death_of_its_children_and_its_own(up: Up) -> None:
         os.kill(first["pids"][name], signal.SIGKILL)
     assert wait_until(lambda: all_replaced(up, first["pids"]), seconds=SECONDS), up.said()
     second = up.quickstart()
-    assert wait_until(lambda: ask(second["url"], "/readyz")[0] == 200, seconds=SECONDS, pause=0.5), up.said()
+    assert wait_until(lambda: is_ready(second["url"]), seconds=SECONDS, pause=0.5), up.said()
 
     assert up.process is not None
     up.process.kill()
@@ -160,6 +163,14 @@ def test_a_port_that_is_none_is_refused_with_what_was_expected(up: Up, port: str
     assert up.process is not None
     assert up.process.wait(SECONDS) == 1
     assert up.said() == f"HEADWAY_PORT is {port!r}; expected a number from 1 to 65535.\n"
+
+
+def test_a_setting_that_cannot_be_understood_is_named_before_anything_starts(up: Up) -> None:
+    up.start(HEADWAY_HIGH_SLOTS="four")
+    assert up.process is not None
+    assert up.process.wait(SECONDS) == 1
+    assert "HEADWAY_HIGH_SLOTS is 'four'; expected a whole number.\n" in up.said()
+    assert "Traceback" not in up.said()
 
 
 def test_a_home_that_is_a_file_is_refused(up: Up) -> None:

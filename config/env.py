@@ -1,0 +1,29 @@
+"""How the environment is read: an empty variable counts as none, one that can't be understood is named."""
+
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+YES = ("1", "true", "on", "ok", "y", "yes")
+NO = ("0", "false", "off", "n", "no")
+EXPECTED = {int: "a whole number", float: "a number", bool: "1 or 0"}
+
+
+class Environment(environ.Env):
+    """django-environ, which takes any word for "no" and doesn't say which variable was wrong."""
+
+    def get_value(
+        self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, parse_default: bool = False
+    ) -> Any:
+        """The value of `var`. Raises `ImproperlyConfigured` with its name, its value and what was expected."""
+        text = self.ENVIRON.get(var)
+        if text == "" and default is not self.NOTSET:
+            return default
+        try:
+            if cast is bool and text is not None and text.strip().lower() not in (*YES, *NO):
+                raise ValueError(text)
+            return super().get_value(var, cast=cast, default=default, parse_default=parse_default)
+        except (ValueError, TypeError) as error:
+            expected = EXPECTED.get(cast, "something else")
+            raise ImproperlyConfigured(f"{var} is {text!r}; expected {expected}.") from error
