@@ -89,7 +89,8 @@ class AttemptContext:
         try:
             self._held().update(progress=Value(plain(progress), JSONField()))
         except BaseException:
-            self._progress = self._progress or progress
+            if self._progress is None:  # job code may have said more meanwhile
+                self._progress = progress
             raise
 
     def _held(self) -> QuerySet[Run]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 
 from runs.launch import Cause
 from runs.models import Run, TriggerKind
@@ -11,14 +11,14 @@ from triggers import dependencies
 from triggers.models import ApiKey, Trigger
 
 
-def actor(*, user: AbstractBaseUser | None, api_key: ApiKey | None) -> str:
+def actor(*, user: User | None, api_key: ApiKey | None) -> str:
     """How a sentence names who acts: the key if there is one, else the person."""
     if api_key is not None:
         return f"API key {api_key.name} (hw_{api_key.public_id})"
     return user.get_username() if user is not None else "the command line"
 
 
-def manual(*, user: AbstractBaseUser | None = None, api_key: ApiKey | None = None) -> Cause:
+def manual(*, user: User | None = None, api_key: ApiKey | None = None) -> Cause:
     """Somebody asked for this one run, by a button or by `…/run`."""
     return Cause(
         kind=TriggerKind.MANUAL,
@@ -28,7 +28,7 @@ def manual(*, user: AbstractBaseUser | None = None, api_key: ApiKey | None = Non
     )
 
 
-def remote(*, trigger: Trigger, user: AbstractBaseUser | None = None, api_key: ApiKey | None = None) -> Cause:
+def remote(*, trigger: Trigger, user: User | None = None, api_key: ApiKey | None = None) -> Cause:
     """A program called the job's remote trigger."""
     return Cause(
         kind=TriggerKind.REMOTE,
@@ -52,7 +52,7 @@ def dependency(*, trigger: Trigger, endings: Sequence[Run]) -> Cause:
     )
 
 
-def retry(run: Run, *, user: AbstractBaseUser | None = None, api_key: ApiKey | None = None) -> Cause:
+def retry(run: Run, *, user: User | None = None, api_key: ApiKey | None = None) -> Cause:
     """Somebody asked for `run` once more: a new run of kind manual, without trigger or slot."""
     context: dict[str, Any] = dict(run.context)
     return Cause(

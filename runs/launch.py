@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
@@ -77,7 +77,7 @@ class Cause:
     trigger: Trigger | None = None
     slot: datetime | None = None
     api_key: ApiKey | None = None
-    user: AbstractBaseUser | None = None
+    user: User | None = None
     parent: Run | None = None
     retry_of: Run | None = None
     context: Mapping[str, Any] = field(default_factory=dict)

@@ -156,7 +156,7 @@ class LogWriter:
                     self._token,
                 ],
             )
-            return cursor.rowcount == 1
+            return bool(cursor.rowcount == 1)
 
 
 def _head(waiting: Sequence[tuple[float, str, str]]) -> list[tuple[float, str, str]]:

@@ -9,7 +9,6 @@ import socket
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection
@@ -38,7 +37,7 @@ def register(*, name: str, pid: int, lanes: Sequence[str], concurrency: int) -> 
     with connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO runs_worker (node, name, hostname, pid, lanes, concurrency, commit, lease_until)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, clock_timestamp() + %s) RETURNING id""",
+               VALUES (%s, %s, %s, %s, %s, %s, %s, clock_timestamp() + %s * interval '1 second') RETURNING id""",
             [
                 node,
                 name,
@@ -47,7 +46,7 @@ def register(*, name: str, pid: int, lanes: Sequence[str], concurrency: int) -> 
                 list(lanes),
                 concurrency,
                 settings.COMMIT,
-                timedelta(seconds=settings.LEASE_SECONDS),
+                settings.LEASE_SECONDS,
             ],
         )
         return int(cursor.fetchone()[0])
@@ -57,11 +56,11 @@ def renew(worker_id: int) -> bool:
     """Prolongs the lease; False if it had passed already, and then nothing may be carried on under it."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """UPDATE runs_worker SET heartbeat_at = clock_timestamp(), lease_until = clock_timestamp() + %s
+            """UPDATE runs_worker SET heartbeat_at = clock_timestamp(), lease_until = clock_timestamp() + %s * interval '1 second'
                WHERE id = %s AND lease_until > clock_timestamp()""",
-            [timedelta(seconds=settings.LEASE_SECONDS), worker_id],
+            [settings.LEASE_SECONDS, worker_id],
         )
-        return cursor.rowcount == 1
+        return bool(cursor.rowcount == 1)
 
 
 def retire(worker_id: int) -> None:

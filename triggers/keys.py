@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -32,7 +32,7 @@ class InvalidNetwork(ValueError):
 def issue(
     *,
     name: str,
-    owner: AbstractBaseUser,
+    owner: User,
     scopes: Iterable[str] = (Scope.READ,),
     jobs: Iterable[Job] = (),
     networks: Iterable[str] = (),

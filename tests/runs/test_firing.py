@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -20,7 +21,7 @@ def at(hour: int, minute: int = 0, second: int = 0, day: int = 10) -> datetime:
     return datetime(2026, 3, day, hour, minute, second, tzinfo=UTC)
 
 
-def planned(now: datetime, **fields: object) -> Trigger:
+def planned(now: datetime, **fields: Any) -> Trigger:
     """A schedule that was planned at `now`."""
     trigger = make_schedule(**fields)
     Trigger.objects.filter(pk=trigger.pk).update(created_at=now, replan_from=now)
@@ -168,6 +169,8 @@ def test_a_schedule_past_its_end_fires_no_more() -> None:
 
 def test_jitter_is_later_than_the_slot_and_always_the_same() -> None:
     trigger = planned(at(1), jitter_seconds=600)
+    assert trigger.next_run_at is not None
+    assert trigger.next_slot is not None
     delay = trigger.next_run_at - trigger.next_slot
     assert timedelta() <= delay <= timedelta(seconds=600)
     assert trigger.next_slot == at(2)

@@ -140,6 +140,7 @@ def test_a_failure_is_retried_as_the_policy_says_and_then_final() -> None:
     run.refresh_from_db()
     assert (run.status, run.failure_reason, run.attempt) == (Status.FAILED, "error", 2)
     assert [(a["attempt"], a["outcome"]) for a in run.history()] == [(1, "error"), (2, "error")]
+    assert run.error is not None
     assert run.error["message"] == "no"
 
 
