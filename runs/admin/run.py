@@ -1,0 +1,130 @@
+"""The admin of runs: history to look at, with Cancel and Retry, and nothing to edit."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Left
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from jobs import parameters
+from jobs.buttons import button
+from jobs.models import Job
+from jobs.panel import run_link
+from runs import causes, launch, lifecycle
+from runs.admin.columns import RunColumns
+from runs.admin.keyset import KeysetList
+from runs.models import Run
+
+# What a row of the list has no use for, and may be large.
+_LARGE = ("parameters", "result", "error", "attempts", "context", "state", "metadata", "progress")
+_SHOWN = (
+    (None, {"fields": ("page", "badge", "why_not", "kind_mark", "cause")}),
+    ("What", {"fields": ("job_link", "shown_parameters", "target", "tags", "priority", "lane", "dedup_key")}),
+    (
+        "How it went",
+        {"fields": ("attempt", "max_attempts", "worker", "wait_words", "duration_words", "error_text")},
+    ),
+    ("Result", {"fields": ("shown_result", "skip_reason", "cancelled_by")}),
+    ("When", {"fields": ("created_at", "run_at", "due_at", "queued_at", "started_at", "finished_at")}),
+)
+
+
+@admin.register(Run)
+class RunAdmin(RunColumns):
+    """Runs: the list, and what one does with them."""
+
+    list_display = [
+        "number", "badge", "job_link", "kind_mark", "cause", "first_line", "tries", "wait_words",
+        "duration_words", "lane", "launched",
+    ]  # fmt: skip
+    list_filter = ["status", "trigger_kind"]
+    list_select_related = ["job"]
+    search_fields = ["id"]
+    search_help_text = "A run’s id or name, or a job’s slug, exactly."
+    sortable_by = ()
+    actions = ["cancel_selected", "retry_selected"]
+    row_buttons: ClassVar = ["cancel", "retry"]
+    page_buttons: ClassVar = ["cancel", "retry"]
+    refusals: ClassVar = (launch.LaunchRefused, parameters.InvalidParameters)
+    fieldsets: ClassVar[Any] = _SHOWN
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetList]:
+        """The list that counts nothing."""
+        return KeysetList
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
+        """Runs; for the list, without what may be large, and with the first of the error's message."""
+        found: QuerySet[Run] = super().get_queryset(request)
+        if request.resolver_match is None or request.resolver_match.url_name != "runs_run_changelist":
+            return found.select_related("job", "trigger", "api_key")
+        return found.defer(*_LARGE).annotate(error_start=Left(KeyTextTransform("message", "error"), 200))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Run], search_term: str
+    ) -> tuple[QuerySet[Run], bool]:
+        """The run of this id or name, or the runs of the job of this slug."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        job = Job.objects.filter(slug=term).first()
+        if job is not None:
+            return queryset.filter(job=job), False
+        return queryset.filter(pk__in=[run.pk for run in Run.objects.named(term)]), False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Never: runs are launched."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Run | None = None) -> bool:
+        """Never: final is final, and what is open is moved by its own verbs."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Run | None = None) -> bool:
+        """Never: retention deletes, nobody else."""
+        return False
+
+    @button("Cancel", permission="runs.cancel_run", offered=lambda run: not run.is_final, danger=True)
+    def cancel(self, request: HttpRequest, run: Run) -> str:
+        """Cancels what is open, or asks what is running to stop."""
+        moved = lifecycle.cancel(Run.objects.filter(pk=run.pk), by=request.user.get_username())
+        if not moved:
+            return f"Run #{run.pk} had ended already, or was asked to stop before."
+        if moved[0].status == Run.Status.RUNNING:
+            return f"Run #{run.pk} was asked to stop."
+        return f"Cancelled run #{run.pk}."
+
+    @button("Retry", permission="runs.retry_run", offered=lambda run: run.is_final)
+    def retry(self, request: HttpRequest, run: Run) -> SafeString:
+        """Launches the run's job once more with the same parameters."""
+        assert isinstance(request.user, User)
+        found = launch.retry(run, cause=causes.retry(run, user=request.user)).run
+        return format_html("Retried run #{} as {}.", run.pk, run_link(found.pk))
+
+    @admin.action(description="Cancel selected runs", permissions=["cancel"])
+    def cancel_selected(self, request: HttpRequest, runs: QuerySet[Run]) -> None:
+        """Cancels what is open of the chosen runs, in one statement."""
+        moved = lifecycle.cancel(runs, by=request.user.get_username())
+        touched = {run.id for run in moved}
+        self.note(request, Run.objects.select_related("job").filter(pk__in=touched), "Cancel asked.")
+        asked = sum(run.status == Run.Status.RUNNING for run in moved)
+        sentence = f"{len(moved) - asked} cancelled, {asked} asked to stop; the others had ended already."
+        messages.success(request, sentence)
+
+    @admin.action(description="Retry selected runs", permissions=["retry"])
+    def retry_selected(self, request: HttpRequest, runs: QuerySet[Run]) -> None:
+        """Retries each."""
+        whole = Run.objects.select_related("job").filter(pk__in=[run.pk for run in runs])
+        self.each(request, whole.order_by("pk"), lambda run: self.retry(request, run))
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        """Whether the person may cancel runs."""
+        return request.user.has_perm("runs.cancel_run")
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        """Whether the person may retry runs."""
+        return request.user.has_perm("runs.retry_run")

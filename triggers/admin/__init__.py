@@ -1,0 +1,7 @@
+"""What operators see and do of schedules, remote triggers and API keys in the admin."""
+
+from triggers.admin.keys import ApiKeyAdmin
+from triggers.admin.remote import RemoteTriggerAdmin
+from triggers.admin.schedules import ScheduleAdmin
+
+__all__ = ["ApiKeyAdmin", "RemoteTriggerAdmin", "ScheduleAdmin"]

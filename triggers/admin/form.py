@@ -1,0 +1,167 @@
+"""The forms of triggers: parameters checked against the job's schema, cron texts previewed before they are saved."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from jobs import parameters
+from jobs.inputs import JSONObjectField, unmasked
+from jobs.models import Job
+from triggers import cron
+from triggers.cron import Preview
+from triggers.models import Kind, RemoteTrigger, Schedule
+
+if TYPE_CHECKING:
+    _ModelForm = forms.ModelForm[Any]
+else:
+    _ModelForm = forms.ModelForm
+
+PRESETS: Final = (
+    ("Every 5 minutes", "*/5 * * * *"),
+    ("Every 15 minutes", "*/15 * * * *"),
+    ("Hourly", "0 * * * *"),
+    ("Daily at 2:00", "0 2 * * *"),
+    ("Weekdays at 8:00", "0 8 * * 1-5"),
+    ("Monthly", "0 2 1 * *"),
+)
+PREVIEWED: Final = ("cron", "timezone", "starts_at", "ends_at")
+SLOTS: Final = 5
+
+
+class ZoneInput(forms.TextInput):
+    """A text with every zone's name to choose from, searched by the browser without a script."""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        """The input and its list."""
+        return super().render(name, value, {**(attrs or {}), "list": "zones"}, renderer) + _zones()
+
+
+@lru_cache(maxsize=1)
+def _zones() -> SafeString:
+    options = format_html_join("", '<option value="{}">', ((name,) for name in sorted(cron.zone_names())))
+    return format_html('<datalist id="zones">{}</datalist>', options)
+
+
+class ZoneField(forms.CharField):
+    """A time zone by its name; a wrong one is answered with near names."""
+
+    widget = ZoneInput
+
+    def prepare_value(self, value: Any) -> Any:
+        """The zone's name."""
+        return value.key if isinstance(value, ZoneInfo) else value
+
+    def to_python(self, value: Any) -> ZoneInfo | None:  # type: ignore[override]
+        """The zone; raises ValidationError."""
+        name = super().to_python(value)
+        try:
+            return cron.validate_zone(name) if name else None
+        except cron.InvalidZone as error:
+            raise ValidationError(str(error)) from None
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Whether it is another zone than before."""
+        return bool(self.prepare_value(initial) != (data or "").strip())
+
+
+class TriggerForm(_ModelForm):
+    """What all kinds of triggers have: parameters, of which secrets are shown as dots."""
+
+    parameters = JSONObjectField(
+        help_text="Over the job’s defaults. Secrets are shown as dots, which keep the stored value."
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._stored = self.instance.parameters
+        if self.instance.job_id is not None:
+            self.initial["parameters"] = parameters.mask(self.instance.job.schema, self._stored)
+
+    def clean(self) -> dict[str, Any]:
+        """Checks the parameters by the job's schema."""
+        cleaned = super().clean() or self.cleaned_data
+        job = cleaned.get("job") or (self.instance.job if self.instance.job_id else None)
+        if job is not None and "parameters" in cleaned:
+            cleaned["parameters"] = unmasked(cleaned["parameters"], self._stored)
+            wrong = self._wrong(job, cleaned["parameters"])
+            if wrong:
+                self.add_error("parameters", wrong)
+        return cleaned
+
+    def _wrong(self, job: Job, given: Mapping[str, Any]) -> list[str]:
+        """What the job's schema says against `given` over the job's defaults."""
+        try:
+            faults = parameters.faults(job.schema, parameters.merge(job.defaults, given))
+        except parameters.InvalidSchema as error:
+            return [f"The job’s parameter schema is invalid: {error}"]
+        return [f"{fault.pointer}: {fault.detail}" for fault in faults if self._counts(fault.code)]
+
+    def _counts(self, code: str) -> bool:
+        return True
+
+
+class RemoteTriggerForm(TriggerForm):
+    """A remote trigger, whose caller may still give what is missing."""
+
+    class Meta:
+        model = RemoteTrigger
+        exclude = ()
+
+    def _counts(self, code: str) -> bool:
+        return code != "required"
+
+
+class ScheduleForm(TriggerForm):
+    """A schedule. Sent by its Preview button or a preset, it is shown again with the preview and never saved."""
+
+    cron = forms.CharField(
+        label="Cron",
+        strip=True,
+        widget=forms.Textarea(attrs={"rows": 2, "cols": 40, "spellcheck": "false", "class": "cron"}),
+        help_text="minute hour day-of-month month day-of-week; one line or several.",
+    )
+    timezone = ZoneField(label="Time zone", initial=settings.TIME_ZONE)
+
+    class Meta:
+        model = Schedule
+        exclude = ()
+
+    def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
+        self.is_preview = data is not None and ("_preview" in data or "_preset" in data)
+        if data is not None and "_preset" in data:
+            data = data.copy()
+            data["cron"] = data["_preset"]
+        super().__init__(data, *args, **kwargs)
+        self.instance.kind = Kind.SCHEDULE
+        self._saved = (self.instance.cron, self.instance.timezone) if self.instance.pk else None
+
+    def is_valid(self) -> bool:
+        """Whether it may be saved. A preview says nothing of fields that have no part in it."""
+        valid = super().is_valid()
+        if not self.is_preview:
+            return valid
+        for name in [name for name in self.errors if name not in PREVIEWED]:
+            del self.errors[name]
+        return False
+
+    def preview(self) -> Preview | None:
+        """What the schedule in the form will do; None while it can't be read."""
+        values = self.cleaned_data if self.is_bound else self._instance_values()
+        text, zone = values.get("cron"), values.get("timezone")
+        if not text or zone is None or "cron" in self.errors:
+            return None
+        now = timezone.now()
+        begin = max(now, values.get("starts_at") or now)
+        saved = (cron.parse(self._saved[0]), self._saved[1]) if self._saved else None
+        return cron.preview(cron=cron.parse(text), zone=zone, after=begin, count=SLOTS, saved=saved)
+
+    def _instance_values(self) -> dict[str, Any]:
+        return {name: getattr(self.instance, name) for name in PREVIEWED} if self.instance.cron else {}

@@ -1,0 +1,136 @@
+"""The admin of schedules: cron text, zone and policies in words, with a preview before anything is saved."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from runs import strips
+from runs.templatetags.headway import moment, strip
+from triggers import cron
+from triggers.admin.form import PRESETS, ScheduleForm
+from triggers.admin.triggering import TriggerPanel
+from triggers.models import Kind, Occurrence, Schedule
+
+
+class ScheduleList(ChangeList):
+    """A page of schedules with what became of their latest slots: one query."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Django's page of results, and the strips."""
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        latest = strips.of_schedules([schedule.pk for schedule in self.result_list])
+        for schedule in self.result_list:
+            schedule.latest = latest[schedule.pk]
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(TriggerPanel):
+    """Schedules."""
+
+    kind = Kind.SCHEDULE
+    form = ScheduleForm
+    list_display = ["__str__", "job_link", "rule", "state", "next_run", "latest", "policies"]
+    list_filter = ["enabled", "misfire", "overlap"]
+    search_fields = ["name", "cron", "job__name", "job__slug"]
+    search_help_text = "By name, cron text, or the name or slug of the job."
+    row_buttons: ClassVar = ["enable", "disable", "fire"]
+    page_buttons: ClassVar = ["fire", "enable", "disable"]
+    change_form_template = "admin/triggers/schedule/change_form.html"
+    add_form_template = change_form_template
+    fieldsets = (
+        (None, {"fields": ("job", "name", "enabled")}),
+        ("When", {"fields": ("cron", "timezone", "starts_at", "ends_at", "jitter_seconds")}),
+        ("What if", {"fields": ("misfire", "misfire_limit", "overlap")}),
+        ("Its runs", {"fields": ("priority", "parameters")}),
+    )
+
+    class Media:
+        js = ["js/admin-schedule.js"]
+
+    def get_urls(self) -> list[URLPattern]:
+        """The preview's address before Django's own."""
+        name = "triggers_schedule_preview"
+        return [
+            path("preview/", self.admin_site.admin_view(self.preview_view), name=name),
+            *super().get_urls(),
+        ]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ScheduleList]:
+        """The list that reads what its columns need."""
+        return ScheduleList
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Schedule | None = None) -> list[str]:
+        """A schedule stays with its job, whose runs it has caused."""
+        return ["job"] if obj else []
+
+    def preview_view(self, request: HttpRequest) -> HttpResponse:
+        """The preview of the form as it stands, for the page to put in its place."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not (self.has_add_permission(request) or self.has_change_permission(request)):
+            raise PermissionDenied
+        saved = self.get_object(request, request.GET["saved"]) if request.GET.get("saved") else None
+        data = request.POST.copy()
+        data["_preview"] = "yes"
+        form = self.get_form(request, saved, change=saved is not None)(data, instance=saved)
+        form.is_valid()
+        return TemplateResponse(request, "admin/triggers/schedule/_preview.html", self._previewed(form))
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """The form with its preview and the presets."""
+        saved = kwargs.get("obj")
+        if saved is None or self.has_change_permission(request, saved):
+            address = reverse("admin:triggers_schedule_preview")
+            context["preview_url"] = f"{address}?saved={saved.pk}" if saved else address
+            context["presets"] = PRESETS
+        context |= self._previewed(context["adminform"].form)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
+        """The schedules, and how many slots of the ledger go with them: too many to be listed."""
+        schedules = list(objs)
+        slots = Occurrence.objects.filter(trigger__in=[schedule.pk for schedule in schedules]).count()
+        counts = {"schedules": len(schedules), "slots in the ledger": slots}
+        lacking = set() if self.has_delete_permission(request) else {"schedule"}
+        return [f"{schedule.job}: {schedule}" for schedule in schedules], counts, lacking, []
+
+    @admin.display(description="Rule")
+    def rule(self, schedule: Schedule) -> SafeString:
+        """The cron text in words and as it is, with its zone."""
+        try:
+            words = cron.describe(cron.parse(schedule.cron))
+        except cron.InvalidCron as error:  # written past the form
+            words = str(error)
+        return format_html("{} <code>{}</code> {}", words, schedule.cron, schedule.timezone)
+
+    @admin.display(description="Next run", ordering="next_run_at")
+    def next_run(self, schedule: Schedule) -> SafeString:
+        """When it fires next."""
+        return moment(schedule.next_run_at if schedule.enabled else None)
+
+    @admin.display(description="Last slots")
+    def latest(self, schedule: Any) -> SafeString:
+        """What became of the last 20 slots."""
+        return strip(schedule.latest)
+
+    @admin.display(description="If missed, if still running")
+    def policies(self, schedule: Schedule) -> str:
+        """Misfire and overlap in words."""
+        return f"{schedule.get_misfire_display()}; {schedule.get_overlap_display().lower()}"
+
+    @staticmethod
+    def _previewed(form: Any) -> dict[str, Any]:
+        errors = [error for name in ("cron", "timezone") for error in form.errors.get(name, [])]
+        return {"preview": form.preview(), "preview_errors": errors}
