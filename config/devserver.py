@@ -25,7 +25,7 @@ from config.valkey import Valkey
 
 ROOT = Path(__file__).resolve().parent.parent
 # In all, everything ends within five seconds of being asked to.
-WORK_SECONDS, GRACE_SECONDS, SERVICE_SECONDS = 3.8, 2, 10.0
+WORK_SECONDS, GRACE_SECONDS, SERVICE_SECONDS = 3.4, 2, 10.0
 # How long the site may take before we say what it waits for.
 PATIENCE_SECONDS = 20.0
 NAME = "up"
