@@ -12,6 +12,7 @@ from runs.stats import Ended
 
 # From the bottom to the top of a bar.
 ORDER = ("succeeded", "failed", "cancelled", "skipped")
+COLOURS = {**{status: STATUSES[status].colour for status in ORDER}, "skipped": "pale"}
 HEIGHT = 100.0
 BAR_WIDTH = 24
 STEP = 30
@@ -85,7 +86,7 @@ def _blocks(ended: Ended, highest: int) -> Iterator[Block]:
         if runs:
             height = max(runs / highest * HEIGHT, 1.5)
             top = max(top - height, 0.0)
-            yield Block(STATUSES[status].colour, round(top, 2), round(height, 2))
+            yield Block(COLOURS[status], round(top, 2), round(height, 2))
 
 
 def _words(begin: datetime, ended: Ended) -> str:

@@ -24,7 +24,7 @@ from runs.views.schedule_list import entries
 from runs.views.schedule_words import coming
 from triggers.models import Kind
 
-HISTORY = 20
+HISTORY = 10
 SLOTS = 3
 
 

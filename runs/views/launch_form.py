@@ -12,6 +12,8 @@ from jobs.models import Job
 from jobs.parameters import InvalidParameters
 
 PREFIX = "p-"
+# Kinds of fields that show by themselves what they expect.
+CHOICES = ("checkbox", "select", "multiselect")
 
 
 @dataclass(slots=True)
@@ -20,6 +22,12 @@ class Row:
 
     field: form.FormField
     errors: list[str]
+
+    @property
+    def hint(self) -> str:
+        """What the field expects, where neither its help nor its look says so."""
+        one = self.field
+        return "" if one.help or one.kind in CHOICES or one.expected == "a text" else one.expected
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,8 +53,9 @@ class LaunchForm:
 
     @property
     def rows(self) -> list[Row]:
-        """The fields in the schema's order."""
+        """The fields; what must be given comes first, and what is ticked last."""
         made = form.fields(self.job.schema, self.values, prefix=PREFIX, typed=self.typed)
+        made.sort(key=lambda one: (not one.required, one.kind == "checkbox"))
         return [Row(one, self._errors_of(one.parameter)) for one in made]
 
     @property

@@ -12,6 +12,8 @@ from runs.models import Run
 from runs.status import Status
 
 WIDTH = 1000.0
+# Less is the time of a statement, not of a run.
+SHORTEST = 0.001  # seconds
 # A stretch of a millisecond beside one of an hour still has to be seen.
 NARROWEST = 8.0
 
@@ -63,7 +65,7 @@ def phases(run: Run, *, now: datetime) -> list[Phase]:
         )
         at, after = ended, entry["outcome"]
     found += _tail(run, at, now, after=after)
-    return [phase for phase in found if phase.seconds > 0]
+    return [phase for phase in found if phase.seconds >= SHORTEST]
 
 
 def _before(at: datetime, queued: datetime, started: datetime, *, after: str) -> list[Phase]:
@@ -72,13 +74,11 @@ def _before(at: datetime, queued: datetime, started: datetime, *, after: str) ->
 
 
 def _held(begin: datetime, end: datetime, after: str) -> Phase:
+    """A stretch in which the run was not to start, by what came before it."""
     if after == "waiting":
         return Phase("waiting", "waiting", "violet", begin, end)
-    return (
-        Phase("delay", "retry delay", "delay", begin, end)
-        if after
-        else Phase("scheduled", "scheduled", "delay", begin, end)
-    )
+    kind, word = ("delay", "retry delay") if after else ("scheduled", "scheduled")
+    return Phase(kind, word, "delay", begin, end)
 
 
 def _tail(run: Run, at: datetime, now: datetime, *, after: str) -> list[Phase]:

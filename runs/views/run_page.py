@@ -106,7 +106,7 @@ def run_live(request: HttpRequest, ref: str) -> HttpResponse:
     if not changed and not (log and log.lines) and state.seconds is not None:
         return live.unchanged(seconds=state.seconds)
     context = {**_shown(request, state), "log": log}
-    templates = {"now": ["_now"], "state": ["_head", "_course"]}
+    templates = {"now": ["_now"], "state": ["_head", "_course", "_attempts"]}
     pieces = {
         name: live.piece(request, f"runs/{name}.html", context)
         for piece in sorted(changed)
