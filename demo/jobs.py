@@ -34,7 +34,7 @@ def sleep(
     return {"slept_seconds": round(slept, 3)}
 
 
-@job("misbehave", tags=("demo",), timeout_seconds=10, isolated=True, memory_limit_mb=512)
+@job("misbehave", tags=("demo",), timeout_seconds=20, isolated=True, memory_limit_mb=512)
 def misbehave(
     context: JobContext,
     how: Annotated[

@@ -11,7 +11,7 @@ from jobs.executors import JobContext
 
 # Where a platform enforces no memory limit, the hunger ends here.
 MEMORY_MB: Final = 2048
-FLOOD_LINES: Final = 200_000
+FLOOD_LINES: Final = 80_000
 
 
 class Misbehaviour(Exception):

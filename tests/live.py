@@ -128,14 +128,15 @@ class Live:
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """What only time would do otherwise, or what no page shows."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
-            cursor = connection.execute(statement.encode(), values)
+            cursor = connection.execute(statement.encode(), values or None)
             return cursor.fetchall() if cursor.description else []
 
-    def make_due(self, job: str) -> None:
+    def make_due(self, job: str, parameters: dict[str, Any] | None = None) -> None:
         """Makes now the next slot of the job's schedule, as if it had been planned so."""
         self.sql(
-            """UPDATE triggers_trigger SET next_slot = now(), next_run_at = now()
+            """UPDATE triggers_trigger SET next_slot = now(), next_run_at = now(), parameters = %s
                WHERE kind = 'schedule' AND job_id = (SELECT id FROM jobs_job WHERE slug = %s)""",
+            json.dumps(parameters or {}),
             job,
         )
 

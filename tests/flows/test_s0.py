@@ -84,12 +84,8 @@ def test_nobody_can_forge_what_started_a_run(live: Live) -> None:
 @pytest.fixture
 def scheduled(live: Live) -> Run:
     """A run that the clock started."""
-    live.sql(
-        """UPDATE triggers_trigger SET parameters = '{"only": "an_empty_cart"}'
-           WHERE kind = 'schedule' AND job_id = (SELECT id FROM jobs_job WHERE slug = 'test-suite')"""
-    )
     before = live.get("runs", job="test-suite", trigger="schedule")["results"]
-    live.make_due("test-suite")
+    live.make_due("test-suite", QUICK)
     found = live.until(
         lambda: live.get("runs", job="test-suite", trigger="schedule")["results"],
         lambda runs: len(runs) > len(before),
