@@ -17,11 +17,11 @@ urlpatterns = [
     path(f"{_JOB}/run", launching.RunJobView.as_view(), name="api-run-job"),
     path(f"{_JOB}/trigger", launching.TriggerJobView.as_view(), name="api-trigger-job"),
     path(
-        "scheduled-jobs/trigger", launching.TriggerNamedScheduledJobView.as_view(), name="api-trigger-named"
+        "scheduled-jobs/trigger", scheduled.TriggerNamedScheduledJobView.as_view(), name="api-trigger-named"
     ),
     path(
         "scheduled-jobs/<slug:slug>/trigger",
-        launching.TriggerScheduledJobView.as_view(),
+        scheduled.TriggerScheduledJobView.as_view(),
         name="api-trigger-scheduled-job",
     ),
     # Runs.

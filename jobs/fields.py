@@ -19,7 +19,7 @@ class Value(serializers.Field[Any, Any, Any, Any]):
 
     def __deepcopy__(self, memo: Mapping[int, Any]) -> Self:
         # Each serializer copies its fields; copying the schemas with them would take longer than the rest.
-        return type(self)(*self._args, **self._kwargs)
+        return type(self)(*self._args, **self._kwargs)  # type: ignore[attr-defined]
 
     def to_representation(self, value: Any) -> Any:
         return value

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
@@ -21,6 +21,7 @@ PATH: Final[Mapping[str, tuple[wire.Schema, str]]] = {
     "run": ({"type": "string", "pattern": "^[a-zA-Z0-9_-]{1,200}$"}, "The run's id or name."),
     "trigger": ({"type": "integer", "minimum": 1, "maximum": 2**63 - 1}, "The trigger's id."),
 }
+Place = Literal["query", "path", "header", "cookie"]
 IDEMPOTENCY: Final = OpenApiParameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH, "pattern": "^[!-~]+$"},
@@ -60,7 +61,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     status = Value({"type": "integer", "minimum": 400, "maximum": 599})
     detail = Value(wire.TEXT)
     code = Value(wire.TEXT)
-    errors = ProblemErrorSerializer(many=True, read_only=True)
+    vars()["errors"] = ProblemErrorSerializer(many=True, read_only=True)
     request_id = Value(wire.TEXT)
 
 
@@ -87,7 +88,8 @@ class DeclaredSchema(AutoSchema):
 
     def get_response_serializers(self) -> Any:
         """What the view answers, and for everything else a problem."""
-        answers = getattr(self.view, "answers", None) or {200: self._get_serializer()}
+        view: Any = self.view
+        answers = view.answers if isinstance(view, Endpoint) else {200: view.get_serializer_class()}
         return {**answers, ("default", CONTENT_TYPE): ProblemSerializer}
 
     def get_operation_id(self) -> str:
@@ -103,7 +105,7 @@ class DeclaredSchema(AutoSchema):
         return [self._tokenize_path()[0]]
 
 
-class ValueExtension(OpenApiSerializerFieldExtension):
+class ValueExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
     """A field that says itself what it may be."""
 
     target_class = Value
@@ -113,7 +115,7 @@ class ValueExtension(OpenApiSerializerFieldExtension):
         return dict(self.target.schema)
 
 
-class ApiKeyScheme(OpenApiAuthenticationExtension):
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """`Authorization: Bearer hw_…`; the word `Token` does as well."""
 
     target_class = "triggers.authentication.ApiKeyAuthentication"
@@ -129,7 +131,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
 
 
 def _parameter(
-    name: str, schema: wire.Schema, description: str = "", *, place: str = "query", required: bool = False
+    name: str, schema: wire.Schema, description: str = "", *, place: Place = "query", required: bool = False
 ) -> OpenApiParameter:
     rest = {key: value for key, value in schema.items() if key != "description"}
     text = description or schema.get("description", "")

@@ -25,7 +25,12 @@ class NewestFirst(BasePagination):
 
     names = frozenset(PARAMETERS)
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+    next: str | None
+    previous: str | None
+
+    def paginate_queryset(  # type: ignore[override]  # no sequence has a keyset
+        self, queryset: QuerySet[Any], request: Request, view: Any = None
+    ) -> list[Any]:
         """One page of `queryset`; raises InvalidQuery for a limit or cursor that is none."""
         self.url = request.build_absolute_uri()
         asked = query(request, _SCHEMA, others=True)

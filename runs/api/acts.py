@@ -10,7 +10,8 @@ from jobs import parameters, wire
 from jobs.endpoint import Endpoint
 from runs import causes, launch, lifecycle
 from runs.api import bodies
-from runs.api.launching import LaunchView, caller, find_run
+from runs.api.finding import actor, caller, find_run
+from runs.api.launching import LaunchView
 from runs.api.objects import RunSerializer, run_object
 from runs.launch import Launched, LaunchRefused
 from runs.models import Run
@@ -80,9 +81,3 @@ def edited(run: Run, changes: Mapping[str, Any]) -> dict[str, Any]:
     shown = parameters.mask(run.job.schema, run.parameters)
     fresh = {name: value for name, value in changes.items() if name not in shown or value != shown[name]}
     return parameters.merge(run.parameters, fresh)
-
-
-def actor(request: Request) -> str:
-    """How a sentence names who acts."""
-    who = caller(request)
-    return causes.actor(user=who.get("user"), api_key=who.get("api_key"))

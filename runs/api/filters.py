@@ -97,7 +97,7 @@ class RunFilter(FilterSet):
     def by_kind(self, queryset: RunQuerySet, name: str, value: str) -> RunQuerySet:
         kinds = self._each(name, lambda text: _one_of(text, TriggerKind.values))
         if TriggerKind.CAMPAIGN in kinds:
-            self._need_bound("trigger=campaign")
+            self._need_bound(name, "trigger=campaign")
         return queryset.filter(trigger_kind__in=kinds)
 
     def by_id(self, queryset: RunQuerySet, name: str, value: str) -> RunQuerySet:
@@ -140,9 +140,9 @@ class RunFilter(FilterSet):
             raise _refused(name, f"{name!r} was given more than once.")
         return _read(name, texts[0], read)
 
-    def _need_bound(self, name: str) -> None:
+    def _need_bound(self, name: str, shown_as: str = "") -> None:
         if not self.data.get("created_after"):
-            raise _refused(name, f"{name!r} {_UNINDEXED} beside it: it has no index of its own.")
+            raise _refused(name, f"{shown_as or name!r} {_UNINDEXED} beside it: it has no index of its own.")
 
 
 def _labelled(runs: RunQuerySet, kind: RunLabel.Kind, key: str, values: list[str]) -> RunQuerySet:

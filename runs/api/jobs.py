@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,7 +12,7 @@ from jobs import wire
 from jobs.endpoint import Endpoint
 from jobs.fields import Instant, Value
 from runs import tallies
-from runs.api.launching import find_job
+from runs.api.finding import find_job
 from runs.api.objects import RELATED
 from runs.api.runs import RunListView
 from runs.models import Run
@@ -35,7 +36,7 @@ class JobRunsView(RunListView):
 class StatsSerializer(serializers.Serializer[Any]):
     """How a job's runs ended so far. Durations are those of runs that succeeded."""
 
-    job = Value(wire.SLUG)
+    job = serializers.SerializerMethodField()
     run_count = Value(wire.WHOLE)
     succeeded = Value(wire.WHOLE)
     failed = Value(wire.WHOLE)
@@ -47,6 +48,11 @@ class StatsSerializer(serializers.Serializer[Any]):
     last_run_at = Instant()
     last_run_status = Value(wire.TEXT_OR_NULL)
 
+    @extend_schema_field(dict(wire.SLUG))
+    def get_job(self, counts: tallies.Counts) -> str:
+        """The job's slug."""
+        return str(self.context["job"])
+
 
 class JobStatsView(Endpoint):
     """Read how a job's runs ended."""
@@ -57,6 +63,4 @@ class JobStatsView(Endpoint):
         """Read how a job's runs ended, from counters that change with each ending."""
         job = find_job(request, slug)
         counts = tallies.of_job(job.pk)
-        names = [name for name in StatsSerializer().fields if name != "job"]
-        body = {"job": job.slug, **{name: getattr(counts, name) for name in names}}
-        return Response(StatsSerializer(body).data)
+        return Response(StatsSerializer(counts, context={"job": job.slug}).data)

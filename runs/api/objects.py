@@ -62,12 +62,13 @@ class RunSerializer(serializers.Serializer[Run]):
     cause = Value(wire.TEXT)
     slot = Instant()
     campaign = Absent(wire.WHOLE_OR_NULL)
-    parent = Value(wire.WHOLE_OR_NULL, source="parent_id")
-    root = Value(wire.WHOLE_OR_NULL, source="root_id")
+    # Set so because serializers have attributes of these names, which a field does not replace.
+    vars()["parent"] = Value(wire.WHOLE_OR_NULL, source="parent_id")
+    vars()["root"] = Value(wire.WHOLE_OR_NULL, source="root_id")
     retry_of = Value(wire.WHOLE_OR_NULL, source="retry_of_id")
     api_key = serializers.SerializerMethodField()
     created_by = Value(wire.TEXT_OR_NULL, source="created_by.username")
-    context = Value(wire.OBJECT)
+    vars()["context"] = Value(wire.OBJECT)
     target = Value(wire.TEXT_OR_NULL)
 
     priority = Value({"type": "integer", "minimum": 1, "maximum": 100})
@@ -187,7 +188,8 @@ def run_object(run: Run, request: Request) -> dict[str, Any]:
 
 def run_objects(runs: Sequence[Run], request: Request) -> list[dict[str, Any]]:
     """Several runs; the number of queries does not grow with them."""
-    return list(RunSerializer(runs, many=True, context=context(runs, request)).data)
+    serializer = RunSerializer(runs, many=True, context=context(runs, request))  # type: ignore[arg-type]
+    return list(serializer.data)
 
 
 def launched_object(run: Run, request: Request, *, message: str, deduplicated: bool) -> dict[str, Any]:

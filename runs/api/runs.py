@@ -12,7 +12,7 @@ from jobs.endpoint import Endpoint
 from runs import logs
 from runs.api import waiting
 from runs.api.filters import RunFilter
-from runs.api.launching import find_run
+from runs.api.finding import find_run
 from runs.api.objects import RELATED, RunSerializer, run_object, run_objects
 from runs.api.records import EventSerializer, LogSerializer, StepsSerializer
 from runs.models import Run, RunEvent

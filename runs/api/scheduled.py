@@ -1,9 +1,9 @@
-"""Scheduled jobs: jobs with at least one schedule, their counts and their history (product.md, Scheduled job).
+"""Scheduled jobs: jobs with at least one schedule, their counts and history, and running one by hand (S1).
 
 Single-valued fields are those of the schedule whose slot comes next.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from django.db.models import Exists, OuterRef
@@ -14,13 +14,16 @@ from rest_framework.response import Response
 
 from jobs import parameters, wire
 from jobs.endpoint import Endpoint
+from jobs.expectations import shown
 from jobs.fields import Instant, Value
 from jobs.models import Job, JobQuerySet
 from runs import tallies
-from runs.api.launching import find_scheduled_job
+from runs.api.bodies import launch_body, launch_schema
+from runs.api.finding import find_run, find_scheduled_job
+from runs.api.launching import LaunchView
 from runs.api.objects import RELATED, RunSerializer, run_objects
-from runs.models import Run
-from triggers import schedules
+from runs.models import Run, TriggerKind
+from triggers.leading import leading, next_run_at
 from triggers.models import Kind, Trigger
 from triggers.visibility import visible_jobs
 
@@ -110,11 +113,53 @@ class ScheduledJobView(Endpoint):
         )
 
 
+class TriggerScheduledJobView(LaunchView):
+    """Launch a manual run of a scheduled job."""
+
+    body_schema = launch_schema(TriggerKind.MANUAL)
+
+    def post(self, request: Request, slug: str) -> Response:
+        """Launch a manual run of a scheduled job with its schedule's parameters; its next slot stays where it is."""
+        body = launch_body(request, self.body_schema)
+        return _run_now(self, request, find_scheduled_job(request, slug), body)
+
+
+class TriggerNamedScheduledJobView(LaunchView):
+    """Launch a manual run of the scheduled job that the body names."""
+
+    body_schema = launch_schema(TriggerKind.MANUAL, naming="job_id")
+
+    def post(self, request: Request) -> Response:
+        """Launch a manual run of the scheduled job that `job_id` names.
+
+        `job_id` may also be an earlier run's id or name: then its job is run with that run's parameters.
+        """
+        body = launch_body(request, self.body_schema)
+        name = body["job_id"]
+        missing = f"There is no scheduled job {shown(name)}."
+        job = _scheduled(visible_jobs(request.auth), status=None).filter(slug=name).first()
+        if job is not None:
+            return _run_now(self, request, job, body)
+        earlier = find_run(request, name, missing=missing)
+        return _run_now(self, request, earlier.job, body, earlier=earlier)
+
+
+def _run_now(
+    view: LaunchView, request: Request, job: Job, body: Mapping[str, Any], *, earlier: Run | None = None
+) -> Response:
+    """Launches with the given parameters over those of the earlier run or, without one, of the schedule."""
+    schedule = leading([job], now=timezone.now()).get(job.pk)
+    base = earlier.parameters if earlier else schedule.parameters if schedule else {}
+    merged = {**body, "parameters": parameters.merge(base, body.get("parameters"))}
+    message = f"Triggered scheduled job '{job.name}' to run immediately"
+    return view.run_by_hand(request, job, merged, message=message)
+
+
 def scheduled_job_objects(jobs: Sequence[Job]) -> list[dict[str, Any]]:
     """The objects of `jobs`, each of which has a schedule; three queries for any number."""
     counts = tallies.of_jobs(job.pk for job in jobs)
-    leading = _leading_schedules(jobs)
-    described = [_described(job, leading[job.pk], counts[job.pk]) for job in jobs]
+    schedules = leading(jobs, now=timezone.now())
+    described = [_described(job, schedules[job.pk], counts[job.pk]) for job in jobs]
     return list(ScheduledJobSerializer(described, many=True).data)
 
 
@@ -127,7 +172,7 @@ def _described(job: Job, schedule: Trigger, counts: tallies.Counts) -> dict[str,
         "cron_expression": schedule.cron,
         "timezone": str(schedule.timezone),
         "parameters": parameters.mask(job.schema, merged),
-        "next_run_at": next_run_at(schedule),
+        "next_run_at": next_run_at(schedule, now=timezone.now()),
         **{
             name: getattr(counts, name)
             for name in ("run_count", "last_run_at", "last_run_status", "last_run_id")
@@ -135,27 +180,6 @@ def _described(job: Job, schedule: Trigger, counts: tallies.Counts) -> dict[str,
         "success_rate": counts.success_rate,
         "average_duration_seconds": counts.average_duration_seconds,
     }
-
-
-def next_run_at(schedule: Trigger) -> Any:
-    """When the schedule fires next; worked out where beat has not yet planned it after a change."""
-    if not schedule.enabled or schedule.exhausted:
-        return None
-    if schedule.next_run_at is not None:
-        return schedule.next_run_at
-    slot = schedules.next_slot(schedule, after=timezone.now())
-    return slot + schedules.jitter(schedule) if slot else None
-
-
-def _leading_schedules(jobs: Sequence[Job]) -> dict[int, Trigger]:
-    """Of each job the schedule that fires next; of schedules that don't fire any more, the newest."""
-    found = Trigger.objects.schedules().filter(job__in=jobs).order_by("pk")
-    planned = [(schedule, next_run_at(schedule)) for schedule in found]
-    planned.sort(key=lambda pair: (pair[1] is None, pair[1].timestamp() if pair[1] else -pair[0].pk))
-    leading: dict[int, Trigger] = {}
-    for schedule, _ in planned:
-        leading.setdefault(schedule.job_id, schedule)
-    return leading
 
 
 def _scheduled(jobs: JobQuerySet, *, status: str | None) -> JobQuerySet:

@@ -14,7 +14,7 @@ from jobs import parameters, wire
 from jobs.endpoint import Endpoint
 from jobs.fields import Absent, Instant, Text, Value
 from runs import usage
-from runs.api.launching import find_job
+from runs.api.finding import find_job
 from runs.models import Run
 from triggers.models import Kind, Misfire, Occurrence, Overlap, Trigger
 
@@ -92,7 +92,8 @@ class TriggerSerializer(serializers.Serializer[Trigger]):
 def trigger_objects(triggers: Sequence[Trigger]) -> list[dict[str, Any]]:
     """Several triggers with what they led to."""
     known = usage.of_triggers(trigger.pk for trigger in triggers)
-    return list(TriggerSerializer(triggers, many=True, context={"usage": known}).data)
+    serializer = TriggerSerializer(triggers, many=True, context={"usage": known})  # type: ignore[arg-type]
+    return list(serializer.data)
 
 
 def find_trigger(request: Request, slug: str, number: int) -> Trigger:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.http import HttpResponse
@@ -24,8 +24,7 @@ class Program:
     def call(self, method: str, path: str, **options: Any) -> HttpResponse:
         headers = {"Authorization": f"Bearer {self.text}"} if self.text else {}
         headers |= options.pop("headers", {})
-        answer: HttpResponse = self.client.generic(method, path, headers=headers, **options)
-        return answer
+        return cast(HttpResponse, self.client.generic(method, path, headers=headers, **options))
 
     def get(self, path: str, query: dict[str, Any] | None = None, **headers: str) -> HttpResponse:
         return self.call("GET", path, query_params=query, headers=headers)
@@ -63,7 +62,7 @@ def stranger() -> Program:
     return Program()
 
 
-def problem(answer: HttpResponse, status: int, code: str) -> dict[str, Any]:
+def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
     """The problem that `answer` is; fails unless it is one of that status and code, whole in form."""
     assert answer.status_code == status, answer.content
     assert answer["Content-Type"] == "application/problem+json"
@@ -77,7 +76,7 @@ def problem(answer: HttpResponse, status: int, code: str) -> dict[str, Any]:
     return body
 
 
-def read(answer: HttpResponse, status: int = 200) -> Any:
+def read(answer: Any, status: int = 200) -> Any:
     """The JSON of an answer of that status."""
     assert answer.status_code == status, answer.content
     assert answer["Content-Type"] == "application/json"

@@ -102,7 +102,8 @@ def test_forged_provenance_is_refused(program: Program, path: str, forged: dict[
 
 
 @pytest.mark.parametrize(
-    ("given", "number", "lane"), [("immediate", 1, "high"), ("normal", 50, "default"), (100, 100, "bulk"), (7, 7, "high")]
+    ("given", "number", "lane"),
+    [("immediate", 1, "high"), ("normal", 50, "default"), (100, 100, "bulk"), (7, 7, "high")],
 )
 def test_a_priority_is_a_number_or_a_name(program: Program, given: Any, number: int, lane: str) -> None:
     run = launch(program, make_job(), {"priority": given})

@@ -1,0 +1,51 @@
+"""Who calls, and what they named: a job, a scheduled job or a run, if they may see it at all."""
+
+from typing import Any
+
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+
+from jobs.expectations import shown
+from jobs.models import Job
+from runs import causes
+from runs.models import Run
+from triggers.models import ApiKey, Kind
+from triggers.visibility import visible, visible_jobs
+
+
+def caller(request: Request) -> dict[str, Any]:
+    """Who acts, as causes take it: the key, or without one the person."""
+    if isinstance(request.auth, ApiKey):
+        return {"api_key": request.auth}
+    return {"user": request.user}
+
+
+def find_job(request: Request, slug: str) -> Job:
+    """The job of that slug; raises NotFound, as well if the key may not see it."""
+    job = visible_jobs(request.auth).filter(slug=slug).first()
+    if job is None:
+        raise NotFound(f"There is no job {shown(slug)}.")
+    return job
+
+
+def find_scheduled_job(request: Request, slug: str) -> Job:
+    """The job of that slug if it has a schedule; raises NotFound."""
+    job = find_job(request, slug)
+    if not job.triggers.filter(kind=Kind.SCHEDULE).exists():
+        raise NotFound(f"The job {shown(slug)} has no schedule.")
+    return job
+
+
+def find_run(request: Request, text: str, *, missing: str = "") -> Run:
+    """The run of that id or name; raises NotFound, as well if the key may not see its job."""
+    runs = visible(Run.objects.named(text), auth=request.auth, lookup="job")
+    run = runs.select_related("job", "api_key", "created_by").first()
+    if run is None:
+        raise NotFound(missing or f"There is no run {shown(text)}.")
+    return run
+
+
+def actor(request: Request) -> str:
+    """How a sentence names who acts."""
+    who = caller(request)
+    return causes.actor(user=who.get("user"), api_key=who.get("api_key"))
