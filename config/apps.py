@@ -8,5 +8,6 @@ class SiteConfig(AppConfig):
     verbose_name = "Site"
 
     def ready(self) -> None:
-        # `shared_task` binds to the current Celery app, so every process that has Django must have ours.
-        from config import celery  # noqa: F401
+        # `shared_task` binds to the current Celery app, so every process that has Django must have ours;
+        # checks register when imported.
+        from config import celery, checks  # noqa: F401

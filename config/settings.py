@@ -8,14 +8,14 @@ import os
 from pathlib import Path
 from typing import Any
 
-import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from config.env import Environment
 from config.home import site_environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = Environment()
 
 # --- What this process is -------------------------------------------------------------------------
 DEBUG = env.bool("DEBUG", default=False)
