@@ -25,6 +25,7 @@ from jobs.executors.base import (
     Outcome,
     Succeeded,
 )
+from jobs.executors.guard import Guard
 from jobs.executors.lines import Lines
 from jobs.executors.processes import (
     Ending,
@@ -84,12 +85,13 @@ class _Command:
 
     def run(self) -> Outcome:
         argv = arguments.argument_list(self._launch.configuration, self._launch.parameters)
-        with adopting(), ExitStack() as files:
+        with adopting(), Guard() as guard, ExitStack() as files:
             tree = ProcessTree()
             try:
                 child, readers = self._start([arguments.program(self._name), *argv], files)
             except OSError as error:
                 return _not_started(self._name, error)
+            guard.watch(child.pid)
             ending = supervise(child, tree, readers, self._attempt, partial(_escalation, child))
         if ending.left_behind:
             self._attempt.log(ending.remark, level="warning")

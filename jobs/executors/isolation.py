@@ -7,6 +7,7 @@ import socket
 import sys
 import traceback
 import warnings
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from functools import partial
@@ -21,6 +22,7 @@ from jobs.executors.attempt import Attempt, Stop
 from jobs.executors.base import Cancelled, Failed, Interrupted, JobContext, Launch, Outcome
 from jobs.executors.channel import Receiver, Sender
 from jobs.executors.command import describe_exit
+from jobs.executors.guard import Guard
 from jobs.executors.lines import Lines
 from jobs.executors.processes import (
     Ending,
@@ -44,9 +46,11 @@ def run_isolated(definition: JobDefinition, launch: Launch, context: JobContext)
     ignored, it is interrupted (SIGTERM) and then killed, each after the grace.
     """
     attempt = Attempt(launch, context)
-    with adopting(), ExitStack() as ends:
+    with adopting(), Guard() as guard, ExitStack() as ends:
         tree = ProcessTree()
-        child, channel, readers = _start(definition, launch, attempt, ends)
+        work = partial(_work, definition, launch, guard=guard)
+        child, channel, readers = _start(work, attempt, ends)
+        guard.watch(child.pid)
         escalation = partial(_escalation, child, channel)
         ending = supervise(
             child, tree, readers, attempt, escalation, slack_seconds=settings.CANCEL_GRACE_SECONDS
@@ -58,13 +62,13 @@ def run_isolated(definition: JobDefinition, launch: Launch, context: JobContext)
 
 
 def _start(
-    definition: JobDefinition, launch: Launch, attempt: Attempt, ends: ExitStack
+    work: Callable[..., None], attempt: Attempt, ends: ExitStack
 ) -> tuple["_Forked", socket.socket, dict[int, Lines | Receiver]]:
     """Forks. Our end of the channel is closed with `ends`, the descriptors to read from by who reads them."""
     ours, childs = map(ends.enter_context, socket.socketpair())
     reading, writing = zip(*(os.pipe() for _ in range(2)), strict=True)
     try:
-        child = _Forked(partial(_work, definition, launch, channel=childs, outputs=writing))
+        child = _Forked(partial(work, channel=childs, outputs=writing))
     except OSError:
         for descriptor in reading:
             os.close(descriptor)
@@ -167,10 +171,16 @@ def _flush() -> None:
 
 
 def _work(
-    definition: JobDefinition, launch: Launch, *, channel: socket.socket, outputs: tuple[int, ...]
+    definition: JobDefinition,
+    launch: Launch,
+    *,
+    guard: Guard,
+    channel: socket.socket,
+    outputs: tuple[int, ...],
 ) -> None:
     from jobs.executors.python import run_here
 
+    guard.release()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, descriptor in enumerate(outputs, start=1):
         os.dup2(descriptor, number)

@@ -332,31 +332,47 @@ def test_other_children_of_the_slot_are_left_alone(context: RecordingContext) ->
         other.wait()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process die with its parent")
-def test_a_program_dies_with_its_slot(tmp_path: Path) -> None:
-    slot = textwrap.dedent(
-        """
-        import django
-        from django.conf import settings
-        settings.configure(
-            COMMAND_PROGRAMS=["sh"], LOG_LINE_LIMIT=1000, RESULT_LIMIT=1000, BASE_DIR=".", CANCEL_GRACE_SECONDS=1
-        )
-        from jobs import executors
-        from tests.jobs.contexts import RecordingContext, a_launch
-        context = RecordingContext()
-        context.log = lambda *message, level="info": print(*message, flush=True)
-        executors.get("command").execute(a_launch("command", {"argv": ["sh", "-c", "echo $$; sleep 60"]}), context)
-        """
+SLOT = """
+    import os, subprocess, sys
+    import django
+    from django.conf import settings
+    settings.configure(
+        BASE_DIR=".", CANCEL_GRACE_SECONDS=1, COMMAND_PROGRAMS=["sh"], DATABASES={}, INSTALLED_APPS=[],
+        LOGGING_CONFIG=None, LOG_LINE_LIMIT=1000, RESULT_LIMIT=1000,
+    )
+    django.setup()
+    from jobs import executors, registry
+    from tests.jobs.contexts import RecordingContext, a_launch
+    context = RecordingContext()
+    context.log = lambda *message, level="info": os.write(1, f"{message[0]}\\n".encode())
+    @registry.job("forking", isolated=True)
+    def forking(context):
+        os.fork() or os.fork()
+        context.log(os.getpid())
+        import time; time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("work", "processes"),
+    [
+        ('a_launch("command", {"argv": ["sh", "-c", "echo $$; sleep 60 & echo $!; wait"]})', 2),
+        ('a_launch("python", job="forking")', 3),
+    ],
+)
+def test_the_work_dies_with_its_slot_and_so_does_what_it_started(work: str, processes: int) -> None:
+    script = (
+        textwrap.dedent(SLOT) + f"launch = {work}\nexecutors.get(launch.executor).execute(launch, context)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    process = subprocess.Popen([sys.executable, "-c", slot], stdout=subprocess.PIPE, env=environment)
-    assert process.stdout is not None
-    with process.stdout:
-        program = int(process.stdout.readline())
-        assert psutil.pid_exists(program)
-        process.kill()
-        process.wait()
-    assert wait_until(lambda: not psutil.pid_exists(program))
+    slot = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment)
+    assert slot.stdout is not None
+    with slot.stdout:
+        pids = [int(slot.stdout.readline()) for _ in range(processes)]
+        assert all(map(psutil.pid_exists, pids))
+        slot.kill()
+        slot.wait()
+    assert wait_until(lambda: not any(map(psutil.pid_exists, pids)))
 
 
 # What may be configured
