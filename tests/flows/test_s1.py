@@ -73,7 +73,7 @@ def test_the_next_slot_is_two_in_the_morning_in_indianapolis(live: Live) -> None
 
 def test_the_list_tells_everything_about_each_scheduled_job(live: Live, by_hand: Run) -> None:
     answer = live.get("scheduled-jobs", status="active", limit=50)
-    assert answer["total"] == len(answer["scheduled_jobs"]) == 2
+    assert answer["total"] == len(answer["scheduled_jobs"]) >= 2
     (found,) = [job for job in answer["scheduled_jobs"] if job["scheduled_job_id"] == SLUG]
     assert set(found) >= {
         *("scheduled_job_id", "name", "status", "cron_expression", "timezone", "parameters", "run_count"),
