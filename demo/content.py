@@ -1,5 +1,6 @@
-"""What the demo puts into an empty site: the job that is no function, two schedules, two first runs."""
+"""What the demo puts into an empty site: the job that is no function, schedules, who follows whom, two first runs."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django.db import transaction
@@ -8,6 +9,7 @@ from jobs import sync
 from jobs.models import Job
 from runs import causes, launch
 from runs.models import Run
+from triggers import dependencies
 from triggers.models import Kind, Trigger
 
 TEST_SUITE: Final[dict[str, Any]] = {
@@ -42,6 +44,26 @@ TEST_SUITE: Final[dict[str, Any]] = {
 SCHEDULES: Final = (
     ("test-suite", "nightly", "0 2 * * *", "UTC"),
     ("sold-daily-indy", "daily", "0 2 * * *", "America/Indiana/Indianapolis"),
+    ("report", "daily", "0 2 * * *", "America/New_York"),
+)
+_BATCH: Final = {"batch": "/result/batch"}
+_ENDED: Final = {"job": "/job", "run": "/run"}
+# Who follows whom: job, name, upstream job, and the rule.
+DEPENDENCIES: Final[Sequence[tuple[str, str, str, Mapping[str, Any]]]] = (
+    ("clean", "after ingest", "ingest", {"condition": "on_success", "mapping": _BATCH}),
+    ("report", "after clean", "clean", {"condition": "on_success", "mapping": _BATCH, "delay_minutes": 5}),
+    (
+        "alert",
+        "if ingest fails",
+        "ingest",
+        {"condition": "on_failure", "mapping": {**_ENDED, "message": "/error/message"}},
+    ),
+    (
+        "audit",
+        "however ingest ends",
+        "ingest",
+        {"condition": "on_completion", "mapping": {**_ENDED, "status": "/status"}},
+    ),
 )
 FIRST_RUNS: Final = ("noop", "test-suite")
 
@@ -67,6 +89,11 @@ def load() -> None:
             kind=Kind.SCHEDULE,
             defaults={"name": name, "cron": cron, "timezone": timezone},
         )
+    for slug, name, upstream, rule in DEPENDENCIES:
+        job = Job.objects.get(slug=slug)
+        if not job.triggers.filter(kind=Kind.DEPENDENCY).exists():
+            trigger = Trigger(job=job, name=name, **rule)
+            dependencies.save(trigger, upstreams=[Job.objects.get(slug=upstream)])
     if not Run.objects.exists():
         for job in Job.objects.filter(slug__in=FIRST_RUNS).order_by("slug"):
             launch.launch(job, cause=causes.manual())

@@ -1,10 +1,13 @@
-"""The demo's jobs that are Python functions: three to try things out with, and the scraper of story S1."""
+"""The demo's jobs that are Python functions: three to try things out with, the scraper of story S1, the chain of S2."""
 
 import time
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from demo import misbehaviour
+from demo import (
+    chain,  # noqa: F401 - declares ingest, clean, report, alert and audit
+    misbehaviour,
+)
 from jobs.executors import JobContext
 from jobs.registry import job
 from jobs.retry import RetryPolicy

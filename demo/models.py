@@ -1,4 +1,4 @@
-"""SoldProperty: what the demo's scraper keeps, in a table of the demo's own."""
+"""What the jobs of the demo keep, in tables of its own: properties of the scraper, batches of the chain."""
 
 from typing import ClassVar
 
@@ -28,3 +28,24 @@ class SoldProperty(models.Model):
 
     def __str__(self) -> str:
         return f"{self.address}, {self.location}"
+
+
+class Batch(models.Model):
+    """The rows of a file at one stage of the demo's chain of jobs."""
+
+    class Stage(models.TextChoices):
+        RAW = "raw"
+        CLEAN = "clean"
+
+    stage = models.CharField(max_length=10, choices=Stage)
+    rows = models.JSONField()
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[models.Manager["Batch"]] = models.Manager()
+
+    class Meta:
+        verbose_name_plural = "batches"
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.stage} batch {self.pk}"

@@ -28,6 +28,14 @@ def test_an_empty_site_gets_jobs_schedules_and_two_runs() -> None:
     assert {(slug, cron, str(zone)) for slug, cron, zone in schedules} == {
         ("test-suite", "0 2 * * *", "UTC"),
         ("sold-daily-indy", "0 2 * * *", "America/Indiana/Indianapolis"),
+        ("report", "0 2 * * *", "America/New_York"),
+    }
+    edges = Trigger.objects.filter(kind="dependency").values_list("upstreams__slug", "condition", "job__slug")
+    assert set(edges) == {
+        ("ingest", "on_success", "clean"),
+        ("ingest", "on_failure", "alert"),
+        ("ingest", "on_completion", "audit"),
+        ("clean", "on_success", "report"),
     }
     assert set(Run.objects.values_list("job__slug", "trigger_kind")) == {
         ("noop", "manual"),
