@@ -14,127 +14,343 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('jobs', '0001_initial'),
+        ("jobs", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Trigger',
+            name="Trigger",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('kind', models.CharField(choices=[('remote', 'Remote'), ('schedule', 'Schedule'), ('dependency', 'Dependency'), ('event', 'Event')], max_length=12)),
-                ('name', models.CharField(blank=True, default='', max_length=200)),
-                ('enabled', models.BooleanField(default=True)),
-                ('priority', models.PositiveSmallIntegerField(blank=True, help_text="1 (first) to 100 (last); empty: the job's.", null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(100)])),
-                ('parameters', models.JSONField(blank=True, default=dict, help_text="Over the job's defaults.")),
-                ('cron', models.TextField(blank=True, default='', help_text='minute hour day-of-month month day-of-week; one line or several.')),
-                ('timezone', timezone_field.fields.TimeZoneField(default='UTC', use_pytz=False)),
-                ('misfire', models.CharField(choices=[('skip', 'Skip what was missed'), ('run_once', 'Run once for all that was missed'), ('run_each', 'Run each missed slot')], default='run_once', max_length=16)),
-                ('misfire_limit', models.PositiveSmallIntegerField(default=10, help_text='Most slots caught up by “run each”.', validators=[django.core.validators.MinValueValidator(1)])),
-                ('overlap', models.CharField(choices=[('allow', 'Start beside it'), ('skip', 'Skip the slot'), ('queue', 'Start when it has ended'), ('cancel_previous', 'Cancel it and start')], default='skip', max_length=16)),
-                ('jitter_seconds', models.PositiveIntegerField(default=0, help_text='Spread the start over so many seconds.')),
-                ('starts_at', models.DateTimeField(blank=True, null=True)),
-                ('ends_at', models.DateTimeField(blank=True, null=True)),
-                ('next_run_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('next_slot', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('replan_from', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('exhausted', models.BooleanField(default=False, editable=False)),
-                ('last_run_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('version', models.PositiveIntegerField(default=1, editable=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now())),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='triggers', to='jobs.job')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("public_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("remote", "Remote"),
+                            ("schedule", "Schedule"),
+                            ("dependency", "Dependency"),
+                            ("event", "Event"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("name", models.CharField(blank=True, default="", max_length=200)),
+                ("enabled", models.BooleanField(default=True)),
+                (
+                    "priority",
+                    models.PositiveSmallIntegerField(
+                        blank=True,
+                        help_text="1 (first) to 100 (last); empty: the job's.",
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(100),
+                        ],
+                    ),
+                ),
+                (
+                    "parameters",
+                    models.JSONField(blank=True, default=dict, help_text="Over the job's defaults."),
+                ),
+                (
+                    "cron",
+                    models.TextField(
+                        blank=True,
+                        default="",
+                        help_text="minute hour day-of-month month day-of-week; one line or several.",
+                    ),
+                ),
+                ("timezone", timezone_field.fields.TimeZoneField(default="UTC", use_pytz=False)),
+                (
+                    "misfire",
+                    models.CharField(
+                        choices=[
+                            ("skip", "Skip what was missed"),
+                            ("run_once", "Run once for all that was missed"),
+                            ("run_each", "Run each missed slot"),
+                        ],
+                        default="run_once",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "misfire_limit",
+                    models.PositiveSmallIntegerField(
+                        default=10,
+                        help_text="Most slots caught up by “run each”.",
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
+                (
+                    "overlap",
+                    models.CharField(
+                        choices=[
+                            ("allow", "Start beside it"),
+                            ("skip", "Skip the slot"),
+                            ("queue", "Start when it has ended"),
+                            ("cancel_previous", "Cancel it and start"),
+                        ],
+                        default="skip",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "jitter_seconds",
+                    models.PositiveIntegerField(
+                        default=0, help_text="Spread the start over so many seconds."
+                    ),
+                ),
+                ("starts_at", models.DateTimeField(blank=True, null=True)),
+                ("ends_at", models.DateTimeField(blank=True, null=True)),
+                ("next_run_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("next_slot", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("replan_from", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("exhausted", models.BooleanField(default=False, editable=False)),
+                ("last_run_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("version", models.PositiveIntegerField(default=1, editable=False)),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        auto_now_add=True, db_default=django.db.models.functions.datetime.Now()
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="triggers", to="jobs.job"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['job_id', 'id'],
-                'permissions': [('fire_trigger', 'Can fire trigger')],
+                "ordering": ["job_id", "id"],
+                "permissions": [("fire_trigger", "Can fire trigger")],
             },
         ),
         migrations.CreateModel(
-            name='Occurrence',
+            name="Occurrence",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slot', models.DateTimeField()),
-                ('outcome', models.CharField(choices=[('fired', 'Fired'), ('skipped', 'Skipped'), ('missed', 'Missed')], max_length=10)),
-                ('reason', models.CharField(blank=True, default='', max_length=300)),
-                ('run_id', models.BigIntegerField(null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('trigger', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='occurrences', to='triggers.trigger')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("slot", models.DateTimeField()),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[("fired", "Fired"), ("skipped", "Skipped"), ("missed", "Missed")],
+                        max_length=10,
+                    ),
+                ),
+                ("reason", models.CharField(blank=True, default="", max_length=300)),
+                ("run_id", models.BigIntegerField(null=True)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "trigger",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="occurrences",
+                        to="triggers.trigger",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ApiKey',
+            name="ApiKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.CharField(editable=False, max_length=16, unique=True)),
-                ('secret_hash', models.CharField(editable=False, max_length=64)),
-                ('name', models.CharField(max_length=100)),
-                ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('read', 'Read'), ('run', 'Run'), ('cancel', 'Cancel'), ('write', 'Write')], max_length=10), default=list, size=None)),
-                ('networks', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=50), blank=True, default=list, help_text='Addresses it may call from, like 10.0.0.0/8. Empty: from anywhere.', size=None)),
-                ('enabled', models.BooleanField(default=True)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('last_used_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('last_used_from', models.GenericIPAddressField(blank=True, editable=False, null=True)),
-                ('launches', models.BigIntegerField(default=0, editable=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now())),
-                ('jobs', models.ManyToManyField(blank=True, help_text='The jobs it may see and start. None chosen: all.', related_name='+', to='jobs.job')),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='api_keys', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("public_id", models.CharField(editable=False, max_length=16, unique=True)),
+                ("secret_hash", models.CharField(editable=False, max_length=64)),
+                ("name", models.CharField(max_length=100)),
+                (
+                    "scopes",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(
+                            choices=[
+                                ("read", "Read"),
+                                ("run", "Run"),
+                                ("cancel", "Cancel"),
+                                ("write", "Write"),
+                            ],
+                            max_length=10,
+                        ),
+                        default=list,
+                        size=None,
+                    ),
+                ),
+                (
+                    "networks",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=50),
+                        blank=True,
+                        default=list,
+                        help_text="Addresses it may call from, like 10.0.0.0/8. Empty: from anywhere.",
+                        size=None,
+                    ),
+                ),
+                ("enabled", models.BooleanField(default=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("last_used_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("last_used_from", models.GenericIPAddressField(blank=True, editable=False, null=True)),
+                ("launches", models.BigIntegerField(default=0, editable=False)),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        auto_now_add=True, db_default=django.db.models.functions.datetime.Now()
+                    ),
+                ),
+                (
+                    "jobs",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The jobs it may see and start. None chosen: all.",
+                        related_name="+",
+                        to="jobs.job",
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="api_keys",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'API key',
-                'ordering': ['-id'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('scopes__contained_by', ['read', 'run', 'cancel', 'write'])), name='apikey_scopes_known')],
+                "verbose_name": "API key",
+                "ordering": ["-id"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("scopes__contained_by", ["read", "run", "cancel", "write"])),
+                        name="apikey_scopes_known",
+                    )
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='trigger',
-            index=models.Index(condition=models.Q(('enabled', True), ('kind', 'schedule')), fields=['next_run_at'], name='trigger_due'),
+            model_name="trigger",
+            index=models.Index(
+                condition=models.Q(("enabled", True), ("kind", "schedule")),
+                fields=["next_run_at"],
+                name="trigger_due",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trigger',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['remote', 'schedule', 'dependency', 'event'])), name='trigger_kind_known'),
+            model_name="trigger",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("kind__in", ["remote", "schedule", "dependency", "event"])),
+                name="trigger_kind_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trigger',
-            constraint=models.CheckConstraint(condition=models.Q(('priority__isnull', True), ('priority__range', (1, 100)), _connector='OR'), name='trigger_priority_range'),
+            model_name="trigger",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("priority__isnull", True), ("priority__range", (1, 100)), _connector="OR"
+                ),
+                name="trigger_priority_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trigger',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'schedule'), models.Q(('cron', ''), _negated=True)), models.Q(models.Q(('kind', 'schedule'), _negated=True), ('cron', '')), _connector='OR'), name='trigger_cron_of_schedule'),
+            model_name="trigger",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("kind", "schedule"), models.Q(("cron", ""), _negated=True)),
+                    models.Q(models.Q(("kind", "schedule"), _negated=True), ("cron", "")),
+                    _connector="OR",
+                ),
+                name="trigger_cron_of_schedule",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trigger',
-            constraint=models.CheckConstraint(condition=models.Q(('misfire__in', ['skip', 'run_once', 'run_each']), ('overlap__in', ['allow', 'skip', 'queue', 'cancel_previous'])), name='trigger_words_known'),
+            model_name="trigger",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("misfire__in", ["skip", "run_once", "run_each"]),
+                    ("overlap__in", ["allow", "skip", "queue", "cancel_previous"]),
+                ),
+                name="trigger_words_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trigger',
-            constraint=models.CheckConstraint(condition=models.Q(('starts_at__isnull', True), ('ends_at__isnull', True), ('ends_at__gt', models.F('starts_at')), _connector='OR'), name='trigger_ends_after_start'),
+            model_name="trigger",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("starts_at__isnull", True),
+                    ("ends_at__isnull", True),
+                    ("ends_at__gt", models.F("starts_at")),
+                    _connector="OR",
+                ),
+                name="trigger_ends_after_start",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trigger',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'remote')), fields=('job',), name='trigger_one_remote_a_job'),
+            model_name="trigger",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("kind", "remote")), fields=("job",), name="trigger_one_remote_a_job"
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='trigger',
-            trigger=pgtrigger.compiler.Trigger(name='replan', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."cron" IS DISTINCT FROM (NEW."cron") OR OLD."enabled" IS DISTINCT FROM (NEW."enabled") OR OLD."ends_at" IS DISTINCT FROM (NEW."ends_at") OR OLD."jitter_seconds" IS DISTINCT FROM (NEW."jitter_seconds") OR OLD."kind" IS DISTINCT FROM (NEW."kind") OR OLD."starts_at" IS DISTINCT FROM (NEW."starts_at") OR OLD."timezone" IS DISTINCT FROM (NEW."timezone"))', func='NEW.next_run_at = NULL; NEW.next_slot = NULL; NEW.exhausted = FALSE; NEW.replan_from = clock_timestamp(); RETURN NEW;', hash='0f14213da8c009a3b176e8185822487c36abffe5', operation='UPDATE', pgid='pgtrigger_replan_07d20', table='triggers_trigger', when='BEFORE')),
+            model_name="trigger",
+            trigger=pgtrigger.compiler.Trigger(
+                name="replan",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition='WHEN (OLD."cron" IS DISTINCT FROM (NEW."cron") OR OLD."enabled" IS DISTINCT FROM (NEW."enabled") OR OLD."ends_at" IS DISTINCT FROM (NEW."ends_at") OR OLD."jitter_seconds" IS DISTINCT FROM (NEW."jitter_seconds") OR OLD."kind" IS DISTINCT FROM (NEW."kind") OR OLD."starts_at" IS DISTINCT FROM (NEW."starts_at") OR OLD."timezone" IS DISTINCT FROM (NEW."timezone"))',
+                    func="NEW.next_run_at = NULL; NEW.next_slot = NULL; NEW.exhausted = FALSE; NEW.replan_from = clock_timestamp(); RETURN NEW;",
+                    hash="0f14213da8c009a3b176e8185822487c36abffe5",
+                    operation="UPDATE",
+                    pgid="pgtrigger_replan_07d20",
+                    table="triggers_trigger",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='trigger',
-            trigger=pgtrigger.compiler.Trigger(name='bump_version', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."created_at" IS DISTINCT FROM (NEW."created_at") OR OLD."cron" IS DISTINCT FROM (NEW."cron") OR OLD."enabled" IS DISTINCT FROM (NEW."enabled") OR OLD."ends_at" IS DISTINCT FROM (NEW."ends_at") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."jitter_seconds" IS DISTINCT FROM (NEW."jitter_seconds") OR OLD."job_id" IS DISTINCT FROM (NEW."job_id") OR OLD."kind" IS DISTINCT FROM (NEW."kind") OR OLD."misfire" IS DISTINCT FROM (NEW."misfire") OR OLD."misfire_limit" IS DISTINCT FROM (NEW."misfire_limit") OR OLD."name" IS DISTINCT FROM (NEW."name") OR OLD."overlap" IS DISTINCT FROM (NEW."overlap") OR OLD."parameters" IS DISTINCT FROM (NEW."parameters") OR OLD."priority" IS DISTINCT FROM (NEW."priority") OR OLD."public_id" IS DISTINCT FROM (NEW."public_id") OR OLD."starts_at" IS DISTINCT FROM (NEW."starts_at") OR OLD."timezone" IS DISTINCT FROM (NEW."timezone"))', func='NEW.version = OLD.version + 1; RETURN NEW;', hash='036f9c0246098d542b83738bca28be165d47859a', operation='UPDATE', pgid='pgtrigger_bump_version_4dac1', table='triggers_trigger', when='BEFORE')),
+            model_name="trigger",
+            trigger=pgtrigger.compiler.Trigger(
+                name="bump_version",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition='WHEN (OLD."created_at" IS DISTINCT FROM (NEW."created_at") OR OLD."cron" IS DISTINCT FROM (NEW."cron") OR OLD."enabled" IS DISTINCT FROM (NEW."enabled") OR OLD."ends_at" IS DISTINCT FROM (NEW."ends_at") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."jitter_seconds" IS DISTINCT FROM (NEW."jitter_seconds") OR OLD."job_id" IS DISTINCT FROM (NEW."job_id") OR OLD."kind" IS DISTINCT FROM (NEW."kind") OR OLD."misfire" IS DISTINCT FROM (NEW."misfire") OR OLD."misfire_limit" IS DISTINCT FROM (NEW."misfire_limit") OR OLD."name" IS DISTINCT FROM (NEW."name") OR OLD."overlap" IS DISTINCT FROM (NEW."overlap") OR OLD."parameters" IS DISTINCT FROM (NEW."parameters") OR OLD."priority" IS DISTINCT FROM (NEW."priority") OR OLD."public_id" IS DISTINCT FROM (NEW."public_id") OR OLD."starts_at" IS DISTINCT FROM (NEW."starts_at") OR OLD."timezone" IS DISTINCT FROM (NEW."timezone"))',
+                    func="NEW.version = OLD.version + 1; RETURN NEW;",
+                    hash="036f9c0246098d542b83738bca28be165d47859a",
+                    operation="UPDATE",
+                    pgid="pgtrigger_bump_version_4dac1",
+                    table="triggers_trigger",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='occurrence',
-            constraint=models.UniqueConstraint(fields=('trigger', 'slot'), name='occurrence_once_a_slot'),
+            model_name="occurrence",
+            constraint=models.UniqueConstraint(fields=("trigger", "slot"), name="occurrence_once_a_slot"),
         ),
         migrations.AddConstraint(
-            model_name='occurrence',
-            constraint=models.CheckConstraint(condition=models.Q(('outcome__in', ('fired', 'skipped', 'missed'))), name='occurrence_outcome_known'),
+            model_name="occurrence",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("outcome__in", ("fired", "skipped", "missed"))),
+                name="occurrence_outcome_known",
+            ),
         ),
     ]
