@@ -43,8 +43,10 @@ def missing():
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError as error:
-        return "{} has no module {}: install it first (on Debian and Ubuntu: apt install python3-venv).".format(
-            sys.executable, error.name
+        return (
+            "{} has no module {}: install it first (on Debian and Ubuntu: apt install python3-venv).".format(
+                sys.executable, error.name
+            )
         )
     return None
 
@@ -80,7 +82,13 @@ def install(lock):
     else:
         shutil.rmtree(VENV, ignore_errors=True)
         run([sys.executable, "-m", "venv", VENV], "making .venv")
-    flags = ["--quiet", "--no-input", "--disable-pip-version-check", "--require-hashes", "--only-binary=:all:"]
+    flags = [
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "--only-binary=:all:",
+    ]
     run([PYTHON, "-m", "pip", "install"] + flags + ["-r", os.path.join(ROOT, lock)], "installing " + lock)
     with open(STAMP, "w") as file:
         file.write(stamp(lock))

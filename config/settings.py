@@ -205,7 +205,10 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["config.api.parsing.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "config.api.paging.NewestFirst",
-    "DEFAULT_FILTER_BACKENDS": ["triggers.visibility.VisibleJobs", "config.api.filtering.StrictFilterBackend"],
+    "DEFAULT_FILTER_BACKENDS": [
+        "triggers.visibility.VisibleJobs",
+        "config.api.filtering.StrictFilterBackend",
+    ],
     "DEFAULT_SCHEMA_CLASS": "config.api.openapi.DeclaredSchema",
     "URL_FORMAT_OVERRIDE": None,
     "EXCEPTION_HANDLER": "config.api.problems.handle",

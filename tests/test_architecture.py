@@ -12,9 +12,7 @@ APPS = ("config", "jobs", "triggers", "runs", "demo")
 
 def modules() -> Iterator[Path]:
     for app in APPS:
-        yield from (
-            path for path in sorted((ROOT / app).rglob("*.py")) if "migrations" not in path.parts
-        )
+        yield from (path for path in sorted((ROOT / app).rglob("*.py")) if "migrations" not in path.parts)
 
 
 def names_of_modules_that(finds: str) -> set[str]:
