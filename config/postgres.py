@@ -142,6 +142,11 @@ class Postgres:
             orphan_signal=signal.SIGINT,
         )
 
+    def checkpoint(self) -> Program:
+        """Writes to disk what is only in memory, so that the shutdown that follows has little left to do."""
+        command = [str(self.binaries / "psql"), self.url, "--quiet", "--command", "CHECKPOINT"]
+        return Program(name="checkpoint", command=command, directory=self.sockets)
+
     def is_ready(self) -> bool:
         """Whether the running server accepts connections: the last line of `postmaster.pid` says so."""
         try:
