@@ -56,7 +56,8 @@ def renew(worker_id: int) -> bool:
     """Prolongs the lease; False if it had passed already, and then nothing may be carried on under it."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """UPDATE runs_worker SET heartbeat_at = clock_timestamp(), lease_until = clock_timestamp() + %s * interval '1 second'
+            """UPDATE runs_worker SET heartbeat_at = clock_timestamp(),
+                   lease_until = clock_timestamp() + %s * interval '1 second'
                WHERE id = %s AND lease_until > clock_timestamp()""",
             [settings.LEASE_SECONDS, worker_id],
         )
