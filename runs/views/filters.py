@@ -53,7 +53,7 @@ class Filters:
     def read(cls, data: QueryDict) -> "Filters":
         """The filters that the query string `data` says."""
         found = cls(data=data)
-        found.job, found.search = data.get("job", "").strip(), data.get("q", "").strip()
+        found.job, found.search = data.get("job", "").strip(), data.get("q", "").strip().removeprefix("#")
         for word in data.getlist("status"):
             found._read_status(word)
         found.trigger = found._one_of("trigger", KINDS, "")
@@ -127,7 +127,7 @@ class Filters:
         if not self.search:
             return runs
         jobs = Job.objects.filter(Q(slug__icontains=self.search) | Q(name__icontains=self.search))
-        number = run_id(self.search.removeprefix("#"))
+        number = run_id(self.search)
         found = Q(job__in=jobs.values("pk"))
         return runs.filter(found if number is None else Q(pk=number))
 

@@ -89,7 +89,7 @@ def run_list(request: HttpRequest) -> HttpResponse:
         "ranges": {key: words for key, (words, _) in RANGES.items()},
         "tabs": _tabs(filters),
         "may": rights(request),
-        "poller": _poller(request, filters, page.runs, news=0),
+        "poller": _poller(filters, page.runs, top=_top(request, page.runs), news=0),
     }
     return render(request, "runs/list.html", context, status=400 if filters.errors else 200)
 
@@ -102,13 +102,14 @@ def run_list_live(request: HttpRequest) -> HttpResponse:
     seen = live.seen(request)
     open_ids = [int(name) for name in seen if name.isdecimal()][:PAGE_SIZE]
     runs = list(listed(Run.objects.filter(pk__in=open_ids)))
-    news = _news(request, filters)
     changed = [run for run in runs if seen.get(str(run.pk)) != _print(run)]
-    if not changed and str(news) == seen.get("news"):
-        return live.unchanged(seconds=POLL_SECONDS)
     pieces = {str(run.pk): row(run, may=rights(request), is_refresh=True) for run in changed}
-    pieces["news"] = _news_bar(filters, news)
-    return live.answer(_poller(request, filters, runs, news=news), pieces)
+    news = _news(request, filters)
+    if str(news) != seen.get("news", "0"):
+        pieces["news"] = _news_bar(filters, news)
+    if not pieces:
+        return live.unchanged(seconds=POLL_SECONDS)
+    return live.answer(_poller(filters, runs, top=request.GET.get("top", ""), news=news), pieces)
 
 
 def rights(request: HttpRequest) -> dict[str, bool]:
@@ -162,16 +163,16 @@ def _print(run: Run) -> str:
     )
 
 
-def _poller(request: HttpRequest, filters: Filters, runs: Sequence[Run], *, news: int) -> str:
-    """Asks for the open rows of this page, and on the first page for new runs."""
+def _poller(filters: Filters, runs: Sequence[Run], *, top: str, news: int) -> str:
+    """Asks for the open rows of a page, and on the first page for runs newer than `top`."""
     prints = {str(run.pk): _print(run) for run in runs if not run.is_final}
-    top = request.GET.get("top") or _top(request, runs)
     if top:
         prints["news"] = str(news)
     if not prints:
         return live.poller("", prints={}, seconds=None)
-    query = filters.address(top=top)
-    return live.poller(reverse("pages:runs-live") + query, prints=prints, seconds=POLL_SECONDS)
+    return live.poller(
+        reverse("pages:runs-live") + filters.address(top=top), prints=prints, seconds=POLL_SECONDS
+    )
 
 
 def _top(request: HttpRequest, runs: Sequence[Run]) -> str:
