@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections
+from psycopg.pq import TransactionStatus
 
 from jobs import executors
 from jobs.executors import Cancelled, Failed, Launch, Outcome
@@ -135,12 +136,25 @@ def _attempt(claim: Claim, *, is_cancelled: bool) -> Ended:
     finally:
         current.end()
     ended = time.monotonic()
+    _close_what_was_left_open()
     _pace.note(claim.job_id, ended - began)
     try:
         _insist(context.flush)
     except (OperationalError, InterfaceError) as error:
         log.error("log_not_stored", run_id=claim.id, error=str(error).strip())
     return claim, outcome, began, ended
+
+
+def _close_what_was_left_open() -> None:
+    """Gives up the connection if job code, which shares it, left a transaction open in it."""
+    wrapper = connections[DEFAULT_DB_ALIAS]
+    raw = wrapper.connection
+    if raw is None:
+        return
+    idle = raw.info.transaction_status == TransactionStatus.IDLE
+    if not idle or wrapper.in_atomic_block or not wrapper.autocommit:
+        raw.close()
+        del connections[DEFAULT_DB_ALIAS]  # with all that Django believes of it
 
 
 def _settle(ended: Sequence[Ended], *, alone: bool) -> None:

@@ -1,0 +1,77 @@
+"""runs.execution: what a slot does with a hint, in this process."""
+
+import pytest
+from django.db import connection, transaction
+
+from jobs import registry
+from jobs.executors import JobContext
+from jobs.models import Job
+from jobs.registry import job
+from runs import execution, workers
+from runs.models import Run
+from runs.status import Status
+from tests.factories import make_job, make_run, make_slot
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def leave_a_transaction_open(context: JobContext) -> str:
+    """Begins a transaction, never ends it, and breaks it."""
+    context.log("before")
+    transaction.atomic().__enter__()
+    connection.cursor().execute("SELECT 1")
+    return "left open"
+
+
+@pytest.fixture
+def slot(monkeypatch: pytest.MonkeyPatch) -> workers.Slot:
+    process = make_slot()
+    slot = workers.Slot(process_id=process.pk, name="worker@test:1")
+    monkeypatch.setattr(workers, "_slot", slot)
+    return slot
+
+
+@pytest.fixture
+def careless(monkeypatch: pytest.MonkeyPatch) -> Job:
+    monkeypatch.setattr(registry, "_definitions", dict(registry.definitions()))
+    job("careless")(leave_a_transaction_open)
+    return make_job(slug="careless", executor="python", configuration={})
+
+
+def test_a_hint_carries_out_all_that_is_queued_in_the_lane(slot: workers.Slot) -> None:
+    runs = [make_run(priority=1) for _ in range(2)]
+    other = make_run(priority=50)
+    assert execution.drain("high") == 2
+    assert {Run.objects.get(pk=run.pk).status for run in runs} == {Status.SUCCEEDED}
+    assert Run.objects.get(pk=other.pk).status == Status.QUEUED
+
+
+def test_a_hint_for_an_empty_lane_does_nothing(slot: workers.Slot) -> None:
+    assert execution.drain("high") == 0
+
+
+def test_bulk_runs_are_carried_out_in_growing_chunks_each_with_its_own_times(slot: workers.Slot) -> None:
+    noop = Job.objects.create(slug="noop", name="No operation", executor="python")
+    runs = [make_run(noop, priority=100) for _ in range(60)]
+    assert execution.drain("bulk") == 60
+    done = Run.objects.filter(pk__in=[run.pk for run in runs])
+    assert set(done.values_list("status", "attempt")) == {(Status.SUCCEEDED, 1)}
+    assert all(run.wait is not None and run.duration is not None for run in done)
+
+
+def test_a_transaction_that_job_code_left_open_harms_nobody(slot: workers.Slot, careless: Job) -> None:
+    first = make_run(careless)
+    second = make_run()
+    execution.drain("high")
+    for run in (first, second):
+        run.refresh_from_db()
+        assert run.status == Status.SUCCEEDED
+
+
+def test_an_unknown_executor_is_a_broken_job(slot: workers.Slot) -> None:
+    run = make_run()
+    run.job.executor = "gone"
+    run.job.save(update_fields=["executor"])
+    execution.drain("high")
+    run.refresh_from_db()
+    assert (run.status, run.failure_reason) == (Status.FAILED, "broken")
