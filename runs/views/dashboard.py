@@ -148,7 +148,8 @@ def _steps(now: datetime) -> list[dict[str, Any]]:
         "call": Exists(ApiKey.objects.filter(launches__gt=0)),
         "retry": Exists(Run.objects.filter(retry_of__isnull=False)),
     }
-    done: dict[str, Any] = dict(Job.objects.order_by().values(**asked).first() or {})
+    rows: list[Any] = list(Job.objects.order_by().values(**asked)[:1])
+    done = rows[0] if rows else {}
     steps = [
         {"words": words, "url": reverse(page) + query, "done": done.get(name, False)}
         for name, words, page, query in STEPS

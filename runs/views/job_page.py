@@ -45,7 +45,7 @@ def run_job(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         asked = launch.Request(
             parameters=form.from_form(job.schema, request.POST, prefix=PREFIX, defaults=job.defaults),
-            priority=priority.parse(text) if (text := request.POST.get("priority")) else None,
+            priority=priority.parse(shown.priority) if shown.priority else None,
         )
         launched = launch.launch(job, cause=causes.manual(user=person(request)), request=asked)
     except InvalidParameters as error:

@@ -45,6 +45,11 @@ class LaunchForm:
         self.faults = error.errors
 
     @property
+    def priority(self) -> str:
+        """The priority that was chosen; "" for none."""
+        return self.typed.get("priority", "") if self.typed is not None else ""
+
+    @property
     def status(self) -> int:
         """The HTTP status of a page that shows this form."""
         if self.refusal:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from html import unescape
+from typing import Protocol
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.http import HttpResponse
 from django.test import Client
 
 Visitor = Callable[..., Client]
@@ -40,11 +40,18 @@ def reader(visitor: Visitor) -> Client:
     return visitor("runs.view_run")
 
 
-def text(response: HttpResponse) -> str:
+class Sent(Protocol):
+    """An answer as the test client has it."""
+
+    @property
+    def content(self) -> bytes: ...
+
+
+def text(response: Sent) -> str:
     """The page as it was sent."""
     return response.content.decode()
 
 
-def words(response: HttpResponse) -> str:
+def words(response: Sent) -> str:
     """The page as people read it: without entities, and every white space one space."""
     return " ".join(unescape(text(response)).split())
