@@ -1,18 +1,19 @@
 """Panel: what every admin page of ours has in common: buttons, bounded actions, saves of what was changed."""
 
 import html
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import Model, QuerySet
-from django.forms import ModelForm
+from django.db.models import DateTimeField, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -24,11 +25,20 @@ from jobs.buttons import Button
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
-    _ModelForm = ModelForm[Any]
+    _ModelForm = forms.ModelForm[Any]
 else:
     _ModelAdmin = admin.ModelAdmin
-    _ModelForm = ModelForm
+    _ModelForm = forms.ModelForm
 
+# One labelled field that browsers know, where Django has two without labels and a calendar by script.
+MOMENTS: Mapping[type[Any], Mapping[str, Any]] = {
+    DateTimeField: {
+        "form_class": forms.DateTimeField,
+        "widget": forms.DateTimeInput(
+            attrs={"type": "datetime-local", "step": 1}, format="%Y-%m-%dT%H:%M:%S"
+        ),
+    }
+}
 # An action on a list works through at most so many objects within the request.
 MOST_AT_ONCE = 50
 
@@ -51,6 +61,8 @@ class Panel(_ModelAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     change_form_template = "admin/panel/change_form.html"
+    change_list_template = "admin/panel/change_list.html"
+    formfield_overrides = MOMENTS
 
     def get_urls(self) -> list[URLPattern]:
         """The buttons' addresses before Django's own, which would take them for object ids."""
@@ -87,6 +99,13 @@ class Panel(_ModelAdmin):
             )
 
         return (*columns, buttons)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Django's field, without links that open windows by script to add and change what it refers to."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
+        return field
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """The object of this id; None for an id that no object can have."""

@@ -29,7 +29,8 @@ def pause(job: Job, *, by: str, reason: str = "", until: datetime | None = None)
     now = timezone.now()
     if until is not None and until <= now:
         raise PauseRefused(
-            f"The pause would end at {until.isoformat()}, which is over: expected a time after {now.isoformat()}."
+            f"The pause would end at {until.isoformat()}, which is over: "
+            f"expected a time after {now.isoformat()}."
         )
     if len(reason) > REASON_LENGTH:
         raise PauseRefused(

@@ -24,6 +24,30 @@ _FACES = {
 }
 
 
+class StateFilter(admin.SimpleListFilter):
+    """By whether the job may be started: a pause that is over counts as none."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The states people see."""
+        return [(word, word.capitalize()) for word in ("active", "paused", "inactive", "broken")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """The jobs in the chosen state."""
+        match self.value():
+            case "active":
+                return queryset.runnable()
+            case "paused":
+                return queryset.paused()
+            case "inactive":
+                return queryset.filter(status=Job.Status.INACTIVE)
+            case "broken":
+                return queryset.filter(broken_reason__isnull=False)
+        return queryset
+
+
 class JobList(ChangeList):
     """A page of jobs with their triggers, latest runs and counts: one query each."""
 

@@ -14,7 +14,6 @@ from jobs.admin import columns, configuration
 from jobs.admin.acts import JobActs
 from jobs.admin.form import JobForm, for_executor
 from jobs.models import Job
-from runs.views import job_call
 from triggers.models import Trigger
 
 
@@ -31,7 +30,7 @@ class JobAdmin(JobActs):
         columns.next_run,
         columns.triggers,
     ]
-    list_filter = ["status", "executor", ("broken_reason", admin.EmptyFieldListFilter)]
+    list_filter = [columns.StateFilter, "executor"]
     search_fields = ["name", "slug"]
     search_help_text = "By name or slug."
     change_form_template = "admin/jobs/job/change_form.html"
@@ -58,7 +57,6 @@ class JobAdmin(JobActs):
             "state": columns.state(job),
             "differences": sync.differences(job) if self.has_change_permission(request, job) else [],
             "triggers": list(Trigger.objects.filter(job=job).order_by("kind", "id")),
-            "curl": job_call.curl(job_call.call_url(request, job), job),
         }
 
     # The form

@@ -12,8 +12,9 @@ from jobs import form, parameters
 from jobs.models import Job
 from jobs.panel import Panel, run_link
 from runs import causes, launch
-from runs.views.launch_form import PREFIX, LaunchForm
 
+# Before each field's name, so that no parameter is taken for a field of ours.
+PREFIX = "p-"
 # Says that the form was sent, and not the button in the list pressed.
 SENT = "_run"
 
@@ -52,10 +53,19 @@ def start(request: HttpRequest, job: Job, given: dict[str, Any] | None = None) -
 def _page(
     panel: Panel, request: HttpRequest, job: Job, refused: parameters.InvalidParameters | None = None
 ) -> HttpResponse:
-    shown = LaunchForm(job=job, values=job.defaults)
-    if refused is not None:
-        shown.typed = request.POST
-        shown.refuse(refused)
-    known = {"opts": panel.opts, "title": f"Run {job.name}", "job": job, "form": shown, "sent": SENT}
-    context = {**panel.admin_site.each_context(request), **known}
-    return TemplateResponse(request, "admin/jobs/job/run.html", context, status=shown.status)
+    typed = request.POST if refused is not None else None
+    shown = form.fields(job.schema, job.defaults, prefix=PREFIX, typed=typed)
+    beside: dict[str, list[str]] = {field.parameter: [] for field in shown}
+    others: list[str] = []
+    for fault in refused.errors if refused else []:
+        name = fault.pointer[1:].split("/")[0].replace("~1", "/").replace("~0", "~")
+        beside.get(name, others).append(fault.detail)
+    rows = [{"field": f, "errors": beside[f.parameter], "hint": "" if f.help else f.expected} for f in shown]
+    known = {"opts": panel.opts, "title": f"Run {job.name}", "job": job, "sent": SENT}
+    context = {
+        **panel.admin_site.each_context(request),
+        **known,
+        "form": {"rows": rows, "other_errors": others},
+    }
+    status = 200 if refused is None else 422
+    return TemplateResponse(request, "admin/jobs/job/run.html", context, status=status)

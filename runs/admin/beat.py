@@ -16,6 +16,8 @@ from django.http import HttpRequest, HttpResponse
 from django_celery_beat import admin as package
 from django_celery_beat.models import PeriodicTask
 
+from jobs.panel import MOMENTS
+
 # Tasks of these names make or carry out runs, or tidy up after themselves.
 PREFIX: Final = "runs."
 HOUSEKEEPING: Final = frozenset({"celery.backend_cleanup"})
@@ -70,6 +72,7 @@ class EntryAdmin(package.PeriodicTaskAdmin):
     # The package's own has an inline script, which the site's policy forbids.
     change_form_template = None
     date_hierarchy = None
+    formfield_overrides = MOMENTS
     list_filter = ["enabled", "one_off"]
     fieldsets = (
         (None, {"fields": ("name", "task", "enabled", "description")}),

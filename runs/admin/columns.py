@@ -57,12 +57,12 @@ class RunColumns(Panel):
     @admin.display(description="Waited")
     def wait_words(self, run: Run) -> str:
         """From queued to started."""
-        return marks.duration(run.wait)
+        return marks.duration(run.wait) or "–"
 
     @admin.display(description="Took")
     def duration_words(self, run: Run) -> str:
         """From the start of the last attempt to the end."""
-        return marks.duration(run.duration)
+        return marks.duration(run.duration) or "–"
 
     @admin.display(description="Launched")
     def launched(self, run: Run) -> SafeString:

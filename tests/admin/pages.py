@@ -27,13 +27,11 @@ def form_of(client: Client, url: str) -> dict[str, Any]:
         value = bound.value()
         # Django wraps the widgets of relations in one with links around them.
         widget = getattr(bound.field.widget, "widget", bound.field.widget)
-        if hasattr(widget, "widgets_names"):
-            for suffix, part in zip(widget.widgets_names, widget.decompress(value), strict=True):
-                sent[bound.html_name + suffix] = "" if part is None else str(part)
-        elif getattr(widget, "allow_multiple_selected", False):
+        if getattr(widget, "allow_multiple_selected", False):
             sent[bound.html_name] = [getattr(part, "pk", part) for part in value or []]
         elif isinstance(value, bool):
             sent |= {bound.html_name: "on"} if value else {}
         else:
-            sent[bound.html_name] = "" if value is None else str(value)
+            shown = widget.format_value(value)
+            sent[bound.html_name] = (shown[0] if isinstance(shown, list) else shown) or ""
     return sent

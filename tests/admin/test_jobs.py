@@ -68,7 +68,7 @@ def test_a_get_never_starts_anything(boss: Client) -> None:
 
 def test_the_run_button_goes_back_to_the_filtered_list(boss: Client) -> None:
     job = make_job()
-    came_from = f"http://testserver{address(LIST)}?status__exact=active"
+    came_from = f"http://testserver{address(LIST)}?state=active"
     page = boss.post(address("jobs_job_run", job.pk), headers={"referer": came_from})
     assert page.headers["Location"] == came_from
     page = boss.post(address("jobs_job_run", job.pk), headers={"referer": "https://elsewhere.example/"})
@@ -400,3 +400,21 @@ def test_what_people_write_is_never_markup(boss: Client) -> None:
 def test_a_senseless_address_is_no_error(boss: Client, query: str) -> None:
     make_job()
     assert boss.get(address(LIST) + query, follow=True).status_code == 200
+
+
+def test_jobs_are_filtered_by_the_state_people_see(boss: Client) -> None:
+    over = timezone.now() - timedelta(minutes=1)
+    jobs = {
+        "active": [make_job(), make_job(status="paused", paused_until=over)],
+        "paused": [make_job(status="paused")],
+        "inactive": [make_job(status="inactive")],
+        "broken": [make_job(broken_reason="gone")],
+    }
+    for state, expected in jobs.items():
+        page = boss.get(address(LIST), {"state": state})
+        assert {job.pk for job in page.context["cl"].result_list} == {job.pk for job in expected}
+
+
+def test_an_empty_list_says_whether_nothing_is_there_or_nothing_matches(boss: Client) -> None:
+    assert "There are no jobs yet." in text_of(boss.get(address(LIST)))
+    assert "No jobs match." in text_of(boss.get(address(LIST), {"q": "x"}))

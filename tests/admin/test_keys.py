@@ -126,8 +126,7 @@ def test_changing_a_key_leaves_its_counters_and_scopes_alone(boss: Client) -> No
     sent |= {
         "name": "ci-bot",
         "scopes": ["write"],
-        "expires_at_0": f"{expires:%Y-%m-%d}",
-        "expires_at_1": "00:00",
+        "expires_at": f"{expires:%Y-%m-%dT%H:%M}",
     }
     assert boss.post(url, sent).status_code == 302
     key.refresh_from_db()
@@ -141,3 +140,14 @@ def test_many_keys_are_revoked_at_once(boss: Client) -> None:
     chosen = [key.pk for key in ApiKey.objects.all()]
     boss.post(address(LIST), {"action": "revoke_selected", "_selected_action": chosen})
     assert not ApiKey.objects.filter(revoked_at__isnull=True).exists()
+
+
+def test_keys_are_filtered_by_whether_they_may_act(boss: Client) -> None:
+    for name in ("valid", "disabled", "expired", "revoked"):
+        issue(boss, name=name)
+    ApiKey.objects.filter(name="disabled").update(enabled=False)
+    ApiKey.objects.filter(name="expired").update(expires_at=timezone.now())
+    keys.revoke(ApiKey.objects.get(name="revoked"))
+    for name in ("valid", "disabled", "expired", "revoked"):
+        page = boss.get(address(LIST), {"state": name})
+        assert [key.name for key in page.context["cl"].result_list] == [name]

@@ -1,5 +1,6 @@
 """The admin of schedules and remote triggers: preview, presets, enabling, firing."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,6 +44,11 @@ def test_the_preview_button_shows_five_slots_on_two_clocks_and_saves_nothing(bos
     assert "clocks of America/New_York go" in text
     assert not page.context["adminform"].form.errors
     assert not Trigger.objects.exists()
+
+
+def test_the_enter_key_saves(boss: Client) -> None:
+    buttons = re.findall(r'<(?:button|input) type="submit"[^>]*>', boss.get(address(ADD)).content.decode())
+    assert 'name="_save"' in next(found for found in buttons if "name=" in found)
 
 
 def test_a_preset_fills_the_cron_text_in(boss: Client) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from django import forms
@@ -41,7 +41,9 @@ class ZoneInput(forms.TextInput):
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
         """The input and its list."""
-        return super().render(name, value, {**(attrs or {}), "list": "zones"}, renderer) + _zones()
+        return (
+            super().render(name, value, {**(attrs or {}), "list": "zones", "size": 36}, renderer) + _zones()
+        )
 
 
 @lru_cache(maxsize=1)
@@ -133,6 +135,7 @@ class ScheduleForm(TriggerForm):
     class Meta:
         model = Schedule
         exclude = ()
+        labels: ClassVar = {"misfire": "What was missed", "overlap": "If a run is still open"}
 
     def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
         self.is_preview = data is not None and ("_preview" in data or "_preset" in data)

@@ -1,12 +1,10 @@
 """The admin of API keys: issued with scopes the issuer has, shown once, revoked instead of deleted."""
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -15,79 +13,36 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs.buttons import button
-from jobs.inputs import LinesField
 from jobs.panel import Panel
 from runs.templatetags.headway import icon, moment
 from triggers import keys
-from triggers.authentication import SCOPE_PERMISSIONS
-from triggers.models import ApiKey, Scope
-
-if TYPE_CHECKING:
-    _ModelForm = forms.ModelForm[ApiKey]
-else:
-    _ModelForm = forms.ModelForm
-
-_SCOPES: Final = (
-    (Scope.READ, "read – see jobs, triggers and runs"),
-    (Scope.RUN, "run – start jobs, retry runs"),
-    (Scope.CANCEL, "cancel – cancel runs"),
-    (Scope.WRITE, "write – change jobs and triggers"),
-)
+from triggers.admin.key_form import ApiKeyForm
+from triggers.models import ApiKey
 
 
-class NetworksField(LinesField):
-    """IP addresses and networks, one a line."""
+class StateFilter(admin.SimpleListFilter):
+    """By whether a key may act."""
 
-    def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
-        """The networks as they are stored; raises ValidationError naming the line that is none."""
-        try:
-            return [str(keys.parse_network(line)) for line in super().to_python(value)]
-        except keys.InvalidNetwork as error:
-            raise ValidationError(str(error)) from None
+    title = "state"
+    parameter_name = "state"
 
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        """Whether the networks are others than before."""
-        try:
-            return super().has_changed(initial, data)
-        except ValidationError:
-            return True
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The states people see."""
+        return [(word, word.capitalize()) for word in ("valid", "disabled", "expired", "revoked")]
 
-
-class ApiKeyForm(_ModelForm):
-    """An API key without its secret. `person` is who fills it in."""
-
-    person: Any = None
-    scopes = forms.MultipleChoiceField(
-        choices=_SCOPES, widget=forms.CheckboxSelectMultiple, initial=[Scope.READ]
-    )
-    networks = NetworksField(
-        help_text="Addresses it may call from, one a line, like 10.0.0.0/8. Empty: from anywhere."
-    )
-
-    class Meta:
-        model = ApiKey
-        exclude = ()
-
-    def clean_scopes(self) -> list[str]:
-        """Refuses a scope for what the issuer may not do: a key acts by its scopes alone."""
-        for scope in self.cleaned_data["scopes"]:
-            permission = SCOPE_PERMISSIONS[Scope(scope)]
-            if not self.person.has_perm(permission):
-                raise ValidationError(
-                    f"You may not give a key the scope {scope!r}: {self.person.get_username()} lacks the "
-                    f"permission {permission}."
-                )
-        return sorted(self.cleaned_data["scopes"])
-
-    def clean(self) -> dict[str, Any]:
-        """Refuses the name of another live key of the owner, so that a form sent twice makes one key."""
-        cleaned = super().clean() or self.cleaned_data
-        owner = cleaned.get("owner") or getattr(self.instance, "owner", None) or self.person
-        same = ApiKey.objects.filter(name=cleaned.get("name"), owner=owner, revoked_at__isnull=True)
-        other = same.exclude(pk=self.instance.pk).first()
-        if other is not None:
-            self.add_error("name", f"{owner.get_username()} has a key of this name: {other}. Choose another.")
-        return cleaned
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
+        """The keys in the chosen state."""
+        expired = Q(expires_at__lte=timezone.now())
+        match self.value():
+            case "valid":
+                return queryset.filter(~expired, enabled=True, revoked_at=None, owner__is_active=True)
+            case "disabled":
+                return queryset.filter(enabled=False, revoked_at=None)
+            case "expired":
+                return queryset.filter(expired, revoked_at=None)
+            case "revoked":
+                return queryset.exclude(revoked_at=None)
+        return queryset
 
 
 @admin.register(ApiKey)
@@ -96,11 +51,10 @@ class ApiKeyAdmin(Panel):
 
     form = ApiKeyForm
     list_display = ["name", "prefix", "owner", "may", "state", "expiry", "used", "launches"]
-    list_filter = ["enabled", ("revoked_at", admin.EmptyFieldListFilter)]
+    list_filter = [StateFilter]
     list_select_related = ["owner"]
     search_fields = ["name", "public_id"]
     search_help_text = "By name or the key’s public part (hw_<public part>_…)."
-    filter_horizontal = ["jobs"]
     actions = ["revoke_selected"]
     row_buttons: ClassVar = ["revoke"]
     page_buttons: ClassVar = ["revoke"]
@@ -178,8 +132,10 @@ class ApiKeyAdmin(Panel):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Without a link to a deletion that there is not."""
+        """Without a deletion that there is not, and for a new key without buttons that would hide it."""
         context["show_delete"] = False
+        if kwargs.get("add"):
+            context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
         return super().render_change_form(request, context, *args, **kwargs)
 
     def delete_view(

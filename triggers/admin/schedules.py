@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
@@ -48,12 +49,12 @@ class ScheduleAdmin(TriggerPanel):
     fieldsets = (
         (None, {"fields": ("job", "name", "enabled")}),
         ("When", {"fields": ("cron", "timezone", "starts_at", "ends_at", "jitter_seconds")}),
-        ("What if", {"fields": ("misfire", "misfire_limit", "overlap")}),
+        ("What if not", {"fields": ("misfire", "misfire_limit", "overlap")}),
         ("Its runs", {"fields": ("priority", "parameters")}),
     )
 
     class Media:
-        js = ["js/admin-schedule.js"]
+        js = [forms.Script("js/admin-schedule.js", defer=True)]
 
     def get_urls(self) -> list[URLPattern]:
         """The preview's address before Django's own."""

@@ -1,6 +1,5 @@
 """What the admin pages of all kinds of triggers have in common: whose permissions count, enabling, firing."""
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -85,10 +84,9 @@ class TriggerPanel(Panel):
     def fire(self, request: HttpRequest, trigger: Trigger) -> SafeString:
         """Starts the job once with the trigger's parameters, by hand: no slot is moved or used up."""
         assert isinstance(request.user, User)
-        cause = causes.manual(user=request.user)
-        named = replace(cause, sentence=f"{cause.sentence} with the parameters of {trigger.label}")
+        cause = causes.manual(user=request.user, parameters_of=trigger)
         run = launch.launch(
-            trigger.job, cause=named, request=launch.Request(parameters=trigger.parameters)
+            trigger.job, cause=cause, request=launch.Request(parameters=trigger.parameters)
         ).run
         return format_html("Started {} as {}.", trigger.job.name, run_link(run.pk))
 
