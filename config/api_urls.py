@@ -50,8 +50,8 @@ urlpatterns = [
     path("schema", documents.SchemaView.as_view(), name="api-schema"),
     path("docs", documents.SwaggerView.as_view(), name="api-docs"),
     path("redoc", documents.RedocView.as_view(), name="api-redoc"),
-    path("errors", documents.problem_list, name="api-problems"),
-    path("errors/<slug:code>", documents.problem_page, name="api-problem"),
+    path("errors", documents.ProblemListView.as_view(), name="api-problems"),
+    path("errors/<slug:code>", documents.ProblemView.as_view(), name="api-problem"),
     # Everything else is a problem, too, and no HTML page.
     path("<path:path>", problems.not_found),
 ]

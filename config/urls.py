@@ -4,13 +4,13 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from config.api.documents import root
+from config.api.documents import RootView
 
 admin.autodiscover()
 
 urlpatterns = [
     path("admin/", admin.site.urls),
-    path("api", root, name="api-root"),
+    path("api", RootView.as_view(), name="api-root"),
     path("api/", include("config.api_urls")),
     *([path("demo/", include("demo.urls"))] if settings.DEMO else []),
     path("", include("runs.urls")),

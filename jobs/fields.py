@@ -14,8 +14,16 @@ class Value(serializers.Field[Any, Any, Any, Any]):
 
     def __init__(self, schema: Schema, **options: Any) -> None:
         self.schema = schema
-        types = schema.get("type", "null")
-        super().__init__(read_only=True, allow_null="null" in types, **options)
+        super().__init__(read_only=True, **options)
+
+    def get_attribute(self, instance: Any) -> Any:
+        """A relation that is not there (`owner.username`) makes null, where the schema knows it."""
+        try:
+            return super().get_attribute(instance)
+        except serializers.SkipField:
+            if "null" in self.schema.get("type", ()):
+                return None
+            raise
 
     def __deepcopy__(self, memo: Mapping[int, Any]) -> Self:
         # Each serializer copies its fields; copying the schemas with them would take longer than the rest.

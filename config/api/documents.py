@@ -1,17 +1,18 @@
 """What the API says about itself: its root, its OpenAPI document, the two readers of that, and the errors."""
 
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
 from csp.decorators import csp_update
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
 from django.utils.decorators import method_decorator
-from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2, OpenApiYamlRenderer
+from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2, OpenApiYamlRenderer2
 from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import NotFound
 from rest_framework.permissions import AllowAny
+from rest_framework.renderers import JSONRenderer, TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -33,10 +34,15 @@ ROOT = {
 }
 
 
-@require_safe
-def root(request: HttpRequest) -> HttpResponse:
+class RootView(APIView):
     """Where to go from `/api/`; no key is needed to read that."""
-    return JsonResponse({name: request.build_absolute_uri(f"/api/{path}") for name, path in ROOT.items()})
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    schema = None
+
+    def get(self, request: Request) -> Response:
+        return Response({name: request.build_absolute_uri(f"/api/{path}") for name, path in ROOT.items()})
 
 
 class SchemaView(APIView):
@@ -44,7 +50,7 @@ class SchemaView(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    renderer_classes = (OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer)
+    renderer_classes = (OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer2)
     schema = None
 
     def get(self, request: Request) -> Response:
@@ -74,15 +80,27 @@ class RedocView(SpectacularRedocView):
     template_name = "api/redoc.html"
 
 
-@require_safe
-def problem_list(request: HttpRequest) -> HttpResponse:
+class ProblemPage(APIView):
+    """A page for people who follow the `type` of a problem; a program that accepts JSON gets that."""
+
+    authentication_classes = (SessionAuthentication,)
+    permission_classes = (AllowAny,)
+    renderer_classes = (TemplateHTMLRenderer, JSONRenderer)
+    schema = None
+
+
+class ProblemListView(ProblemPage):
     """Every kind of error the API answers with."""
-    return render(request, "api/problems.html", {"problems": CATALOGUE.values()})
+
+    def get(self, request: Request) -> Response:
+        problems = [asdict(kind) for kind in CATALOGUE.values()]
+        return Response({"problems": problems}, template_name="api/problems.html")
 
 
-@require_safe
-def problem_page(request: HttpRequest, code: str) -> HttpResponse:
-    """What the `type` of a problem points to: what it means and what to do. Raises Http404."""
-    if code not in CATALOGUE:
-        raise Http404(f"There is no error called {code!r}.")
-    return render(request, "api/problem.html", {"problem": CATALOGUE[code]})
+class ProblemView(ProblemPage):
+    """What one kind of error means and what to do."""
+
+    def get(self, request: Request, code: str) -> Response:
+        if code not in CATALOGUE:
+            raise NotFound(f"There is no error called {code!r}.")
+        return Response({"problem": asdict(CATALOGUE[code])}, template_name="api/problem.html")

@@ -86,6 +86,13 @@ class DeclaredSchema(AutoSchema):
         schema = getattr(self.view, "body_schema", None)
         return {"application/json": schema} if schema else None
 
+    def _get_request_body(self, direction: Any = "request") -> Any:
+        """A body is needed where one of its fields is."""
+        body = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        if body and getattr(self.view, "body_schema", {}).get("required"):
+            body["required"] = True
+        return body
+
     def get_response_serializers(self) -> Any:
         """What the view answers, and for everything else a problem."""
         view: Any = self.view

@@ -16,6 +16,7 @@ from django.core.exceptions import DisallowedHost, PermissionDenied, RequestData
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 
 from config.api.catalogue import CATALOGUE
@@ -208,6 +209,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return answer(request, problem_of(sys.exc_info()[1]) or fault)
 
 
+@csrf_exempt
 def not_found(request: HttpRequest, path: str = "") -> HttpResponse:
     """The answer to every address under /api/ that is none."""
     return answer(request, Problem(code="not_found", detail=f"There is nothing at {request.path}."))

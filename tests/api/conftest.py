@@ -19,7 +19,7 @@ class Program:
 
     def __init__(self, *, key: ApiKey | None = None, text: str = "") -> None:
         self.key, self.text = key, text
-        self.client = Client(raise_request_exception=False)
+        self.client = Client(raise_request_exception=False, enforce_csrf_checks=True)
 
     def call(self, method: str, path: str, **options: Any) -> HttpResponse:
         headers = {"Authorization": f"Bearer {self.text}"} if self.text else {}

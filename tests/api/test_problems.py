@@ -160,6 +160,8 @@ def test_a_wrong_method_is_a_405_with_what_is_allowed(program: Program) -> None:
     problem(answer, 405, "method_not_allowed")
     assert "GET" in answer["Allow"]
     problem(program.get("/api/jobs/run"), 405, "method_not_allowed")
+    for path in ("/api", "/api/schema", "/api/docs", "/api/errors", "/api/errors/not_found"):
+        problem(program.post(path, {}), 405, "method_not_allowed")
 
 
 def test_a_form_of_answer_that_there_is_not_is_a_406(program: Program) -> None:
@@ -199,6 +201,10 @@ def test_the_type_of_a_problem_leads_to_a_page_that_explains_it(client: Client, 
     assert page.status_code == 200
     assert escape(CATALOGUE[code].title) in page.content.decode()
     assert f"/api/errors/{code}" in client.get("/api/errors").content.decode()
+    assert (
+        read(client.get(f"/api/errors/{code}", headers={"Accept": "application/json"}))["problem"]["code"]
+        == code
+    )
 
 
 def test_a_problem_that_is_none_has_no_page(stranger: Program) -> None:
