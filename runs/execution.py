@@ -8,6 +8,7 @@ executor; what the database does is tried again until the lease would be over, a
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import TypeVar
 
@@ -72,22 +73,35 @@ def drain(lane: str) -> int:
             dispatch.hint(lane)
             break
     if not done:
-        workers.look_again()
+        with suppress(OperationalError, InterfaceError):
+            workers.look_again()
     return done
 
 
 def _claim(lane: str) -> list[Claim]:
-    slot = workers.this_slot()
-    if slot is None:
-        return []
+    """What this slot is given; nothing while the database is away.
+
+    If the connection is lost in the middle of a claim, nobody knows whether it held: nothing is carried out, and
+    the slot's row is ended, so that what it may hold goes back. This process is another slot from then on.
+    """
     limit = _pace.fits(CHUNK_SECONDS) if lane == "bulk" else 1
-    return lifecycle.claim(
-        lane=lane,
-        limit=limit,
-        begun=_pace.fits(SLICE_SECONDS),
-        process_id=slot.process_id,
-        worker=slot.name,
-    )
+    try:
+        slot = workers.this_slot()
+        if slot is None:
+            return []
+        return lifecycle.claim(
+            lane=lane,
+            limit=limit,
+            begun=_pace.fits(SLICE_SECONDS),
+            process_id=slot.process_id,
+            worker=slot.name,
+        )
+    except (OperationalError, InterfaceError) as error:
+        connection.close()
+        log.warning("claim_unknown", lane=lane, error=str(error).strip())
+    with suppress(OperationalError, InterfaceError):
+        _insist(workers.end_slot)
+    return []
 
 
 def _carry_out(claims: Sequence[Claim]) -> int:

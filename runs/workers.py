@@ -101,6 +101,14 @@ def this_slot() -> Slot | None:
     return _slot
 
 
+def end_slot() -> None:
+    """Ends this slot's row: what it holds, perhaps without knowing, goes back. Raises the database's errors."""
+    global _slot
+    if _slot is not None:
+        WorkerProcess.objects.filter(pk=_slot.process_id).update(ended_at=Now())
+        _slot = None
+
+
 def announce(slot: Slot, *, token: int, run_ids: Sequence[int]) -> set[int] | None:
     """Says that the slot begins its claimed runs up to `token`; returns which of them are to be cancelled.
 

@@ -1,13 +1,16 @@
 """runs.execution: what a slot does with a hint, in this process."""
 
+from typing import Any
+
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from jobs import registry
 from jobs.executors import JobContext
 from jobs.models import Job
 from jobs.registry import job
-from runs import execution, workers
+from runs import execution, lifecycle, workers
+from runs.lifecycle import Claim
 from runs.models import Run
 from runs.status import Status
 from tests.factories import make_job, make_run, make_slot
@@ -75,3 +78,20 @@ def test_an_unknown_executor_is_a_broken_job(slot: workers.Slot) -> None:
     execution.drain("high")
     run.refresh_from_db()
     assert (run.status, run.failure_reason) == (Status.FAILED, "broken")
+
+
+def test_a_claim_that_may_have_held_is_not_carried_out_and_goes_back(
+    slot: workers.Slot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run()
+    real = lifecycle.claim
+
+    def claimed_but_not_heard(**arguments: Any) -> list[Claim]:
+        real(**arguments)
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr(lifecycle, "claim", claimed_but_not_heard)
+    assert execution.drain("high") == 0
+    lifecycle.rescue()
+    run.refresh_from_db()
+    assert run.status == Status.QUEUED
