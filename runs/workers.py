@@ -103,7 +103,7 @@ def this_slot() -> Slot | None:
 
 def end_slot() -> None:
     """Ends this slot's row: what it holds, perhaps without knowing, goes back. Raises the database's errors."""
-    global _slot
+    global _slot  # noqa: PLW0603 - a process is one slot
     if _slot is not None:
         WorkerProcess.objects.filter(pk=_slot.process_id).update(ended_at=Now())
         _slot = None
