@@ -49,7 +49,7 @@ class ScheduleAdmin(TriggerPanel):
     fieldsets = (
         (None, {"fields": ("job", "name", "enabled")}),
         ("When", {"fields": ("cron", "timezone", "starts_at", "ends_at", "jitter_seconds")}),
-        ("What if not", {"fields": ("misfire", "misfire_limit", "overlap")}),
+        ("When it can’t run on time", {"fields": ("misfire", "misfire_limit", "overlap")}),
         ("Its runs", {"fields": ("priority", "parameters")}),
     )
 
