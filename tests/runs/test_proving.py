@@ -1,0 +1,74 @@
+"""`manage.py prove_priority` on a site with real workers: what it proves, what it refutes, what it refuses."""
+
+from collections.abc import Sequence
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from runs.models import Run
+from tests.site import Site
+
+
+@pytest.fixture
+def open_site(site: Site) -> Site:
+    """A site with the declared jobs in its database."""
+    call_command("sync_jobs", verbosity=0)
+    return site
+
+
+def prove(*arguments: str) -> tuple[int, str]:
+    """What the command exits with, and what it says."""
+    said = StringIO()
+    try:
+        call_command("prove_priority", *arguments, stdout=said)
+    except SystemExit as ended:
+        return int(str(ended.code)), said.getvalue()
+    return 0, said.getvalue()
+
+
+def tagged() -> Sequence[str]:
+    return list(Run.objects.filter(tags__contains=["prove-priority"]).values_list("lane", flat=True))
+
+
+def test_triggers_do_not_wait_for_bulk_that_has_workers_of_its_own(open_site: Site) -> None:
+    open_site.start_worker("high", lanes="high")
+    open_site.start_worker("bulk", lanes="bulk", slots=1)
+    code, said = prove("--bulk=300", "--triggers=5", "--limit=5000")
+    assert code == 0, said
+    assert "300 of 300 runs of noop ended" in said
+    assert "Proved: no trigger waited longer than 5000 ms" in said
+    assert sorted(tagged()) == ["bulk"] * 300 + ["high"] * 5
+
+
+def test_triggers_that_share_their_only_slot_with_bulk_are_found_out(open_site: Site) -> None:
+    open_site.start_worker("all", lanes="high,bulk", slots=1)
+    code, said = prove(
+        "--bulk=6", "--triggers=2", "--limit=50", "--job=sleep", '--parameters={"seconds": 0.4}'
+    )
+    assert code == 1
+    assert "Refuted" in said
+
+
+def test_triggers_without_a_worker_prove_nothing(open_site: Site) -> None:
+    open_site.start_worker("bulk", lanes="bulk", slots=1)
+    code, said = prove("--bulk=5", "--triggers=2", "--patience=3")
+    assert code == 1
+    assert "Not proved: 2 of 2 triggers did not start" in said
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--job=nobody", "--job is 'nobody'; expected the slug of a job of this site."),
+        ("--bulk=0", "--bulk is 0; expected 1 or more."),
+        ("--parameters=[1]", "--parameters is '[1]'; expected a JSON object."),
+    ],
+)
+def test_what_can_not_be_proved_is_refused(argument: str, message: str) -> None:
+    call_command("sync_jobs", verbosity=0)
+    with pytest.raises(CommandError) as refused:
+        prove(argument)
+    assert str(refused.value) == message
