@@ -8,26 +8,25 @@ import argparse
 import os
 import sys
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
-from http.client import HTTPConnection, HTTPException
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from config import home as kept
 from config.children import end_strangers
 from config.embedded import Unavailable, postgres_binaries, short_folder, unprivileged_account, valkey_binary
+from config.gate import sign
 from config.home import Home, HomeRefused
 from config.port import PortRefused, listen, wanted_port
 from config.postgres import Postgres, end_leftovers
 from config.programs import beat, preparation, web, worker
+from config.readiness import watch
 from config.supervisor import Child, Stopped, Supervisor, say
 from config.valkey import Valkey
 
 ROOT = Path(__file__).resolve().parent.parent
 # In all, everything ends within five seconds of being asked to.
 GRACE_SECONDS, WORK_SECONDS, BROKER_SECONDS, DATABASE_SECONDS = 2, 3.4, 0.6, 10.0
-# How long the site may take before we say what it waits for.
-PATIENCE_SECONDS = 20.0
 NAME = "up"
 
 
@@ -72,6 +71,7 @@ class Site:
         self.port = port
         self.postgres: Postgres | None = None
         self.valkey: Valkey | None = None
+        self.sockets: Path | None = None
         self.ready = threading.Event()
         self.announced = False
 
@@ -116,24 +116,28 @@ class Site:
         The web server and the preparation import the site while the database is still being made.
         """
         account = unprivileged_account(owner_of=self.home / kept.POSTGRES)
-        sockets = short_folder(prefix="headway-", account=account)
-        self.home.link_sockets(sockets)
-        self._plan_services(sockets)
+        self.sockets = short_folder(prefix="headway-", account=account)
+        self.home.link_sockets(self.sockets)
+        self._plan_services(self.sockets)
         building = self.postgres.begin() if self.postgres else None
         self._set_environment()
         self.slots = lane_slots()
         if self.valkey:
             self.supervisor.run(Child(program=self.valkey.program()))
-        migrated = sockets / "migrated"
+        migrated = self.sockets / "migrated"
         preparing = Child(program=preparation(migrated), restarts=False)
         self.supervisor.run(preparing)
-        self.supervisor.run(Child(program=web(self.listener, migrated), pass_fds=[self.listener.fileno()]))
+        first = Child(program=web(self.listener, migrated), pass_fds=[self.listener.fileno()])
+        self.supervisor.run(first)
         if self.postgres:
             self.postgres.finish(building)
             self.supervisor.run(Child(program=self.postgres.program(), before=self.postgres.clear_leftovers))
-        self._start_lanes(migrated)
+        for child in (first, *self._lanes(migrated)):
+            if child.process is None:
+                self.supervisor.run(child)
+            self._until(partial(self._has_loaded, child, migrated), preparing)
         self._until(migrated.exists, preparing)
-        threading.Thread(target=self._watch_readiness, daemon=True).start()
+        threading.Thread(target=watch, args=(self.port, self.ready), daemon=True).start()
         self._until(lambda: preparing.code == 0, preparing)
         self._until(self.ready.is_set, preparing)
 
@@ -149,10 +153,10 @@ class Site:
             self.valkey = Valkey(sockets=sockets, binary=valkey_binary())
 
     def _set_environment(self) -> None:
-        """What every child is told; whatever is set already wins."""
-        name, value = self._mark()
+        """What every child is told; what is set already wins, but for whose children they are."""
+        mark, home = self._mark()
+        os.environ[mark] = home
         chosen = {
-            name: value,
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "HEADWAY_HOME": str(self.home.path),
             "HEADWAY_DEMO": "1",
@@ -164,18 +168,23 @@ class Site:
         }
         for name, value in chosen.items():
             os.environ[name] = os.environ.get(name) or value
-        shared = [each for each in chosen if each != self._mark()[0]]
-        kept.keep(self.home / kept.ENVIRONMENT, {each: os.environ[each] for each in shared})
+        kept.keep(self.home / kept.ENVIRONMENT, {name: os.environ[name] for name in chosen})
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def _start_lanes(self, migrated: Path) -> None:
+    def _lanes(self, migrated: Path) -> Iterator[Child]:
+        """The workers, those that a first trigger needs first, and beat."""
         for name, lanes in (("high", "high"), ("default", "default,high"), ("bulk", "bulk")):
             slots = self.slots[name] or os.cpu_count() or 1
-            self.supervisor.run(Child(program=worker(name, lanes=lanes, slots=slots, migrated=migrated)))
-        self.supervisor.run(Child(program=beat(migrated=migrated)))
+            yield Child(program=worker(name, lanes=lanes, slots=slots, migrated=migrated))
+        yield Child(program=beat(migrated=migrated))
+
+    @staticmethod
+    def _has_loaded(child: Child, migrated: Path) -> bool:
+        """Whether the next one may start: this one leaves its CPU, or there is nothing to spare one for."""
+        return migrated.exists() or (child.process is not None and sign(migrated, child.process.pid).exists())
 
     def _until(self, condition: Callable[[], bool], preparing: Child) -> None:
         """Wait for `condition`; without a prepared database there is no use in going on."""
@@ -184,26 +193,6 @@ class Site:
             raise Unavailable("The site could not be prepared; the lines above say why.")
 
     # --- Running ------------------------------------------------------------------------------------
-    def _watch_readiness(self) -> None:
-        """Ask `/readyz` until it says yes; a thread, because the supervisor must not wait for an answer."""
-        asked_at, said_at, reasons = time.monotonic(), 0.0, "no answer yet"
-        while not self.ready.is_set():
-            connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
-            try:
-                connection.request("GET", "/readyz")
-                answer = connection.getresponse()
-                reasons = answer.read().decode(errors="replace")
-                if answer.status == 200:
-                    self.ready.set()
-            except (OSError, HTTPException) as error:
-                reasons = str(error)
-            finally:
-                connection.close()
-            if time.monotonic() - max(asked_at, said_at) > PATIENCE_SECONDS:
-                said_at = time.monotonic()
-                say(NAME, f"not ready yet: {reasons}")
-            time.sleep(0.25)
-
     def _announce(self) -> None:
         """Print how to get in and keep the same in a file."""
         self.announced = True
@@ -244,5 +233,5 @@ class Site:
         self.supervisor.stop(["checkpoint", "valkey"], seconds=BROKER_SECONDS)
         self.supervisor.stop(["postgres"], seconds=DATABASE_SECONDS)
         self.home.forget(kept.ENVIRONMENT)
-        self.home.remove_sockets()
+        self.home.remove_sockets(self.sockets)
         say(NAME, "Stopped.")

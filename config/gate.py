@@ -1,13 +1,28 @@
 """Imports the site, waits for a file, then is Celery: `python -m config.gate FILE celery -A config …`.
 
-`up` starts its workers while the database is still being migrated, because most of their start is
-importing. Without the banner, which nobody reads between the lines of seven processes.
+Most of a process's start is importing, so `up` lets its processes import while the database is still being
+migrated, one after the other: the migration, for which the first visitor waits, keeps a CPU of its own.
 """
 
+import os
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+
+
+def sign(gate: Path, pid: int) -> Path:
+    """The file that says: the child `pid` of `up` has imported all it needs and waits at `gate`."""
+    return gate.with_name(f"loaded-{pid}")
+
+
+def wait_at(gate: Path, *, pid: int, meanwhile: Callable[[], object] = lambda: None) -> None:
+    """Give the sign of the child `pid`, then wait until the file `gate` is there."""
+    sign(gate, pid).touch()
+    while not gate.exists():
+        meanwhile()
+        time.sleep(0.02)
 
 
 def main() -> None:
@@ -18,9 +33,9 @@ def main() -> None:
     from config.celery import app
 
     app.loader.import_default_modules()
-    while not Path(gate).exists():
-        time.sleep(0.02)
-    # `up` as root is a first look in a container, which an advice about users doesn't help.
+    wait_at(Path(gate), pid=os.getpid())
+    # `up` as root is a first look in a container, which an advice about users doesn't help. Nor does the
+    # banner, which nobody reads between the lines of seven processes.
     warnings.filterwarnings("ignore", message="You're running the worker with superuser")
     sys.argv = ["celery", "--quiet", *arguments]
     sys.exit(celery.main())

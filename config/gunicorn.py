@@ -1,9 +1,10 @@
 """How gunicorn serves the site, here and deployed (`gunicorn -c python:config.gunicorn config.wsgi`)."""
 
 import os
-import time
 from pathlib import Path
 from typing import Any
+
+from config.gate import wait_at
 
 MEMORY = "/dev/shm"  # noqa: S108
 
@@ -36,6 +37,5 @@ def post_worker_init(worker: Any) -> None:
 
     get_resolver().url_patterns  # noqa: B018
     gate = os.environ.get("HEADWAY_OPEN_AFTER")
-    while gate and worker.alive and not Path(gate).exists():
-        worker.notify()
-        time.sleep(0.05)
+    if gate:
+        wait_at(Path(gate), pid=os.getppid(), meanwhile=worker.notify)

@@ -95,12 +95,15 @@ class Home:
         """Remember the folder of the sockets, so that it can be removed after a crash."""
         (self / SOCKETS).symlink_to(folder)
 
-    def remove_sockets(self) -> None:
-        """Remove the folder of the sockets, this start's or one that a killed `up` left."""
+    def remove_sockets(self, folder: Path | None = None) -> None:
+        """Remove `folder`, or else the one that a killed `up` left, and the link if it is to that one."""
         link = self / SOCKETS
-        if link.is_symlink():
-            shutil.rmtree(link.readlink(), ignore_errors=True)
-            link.unlink()
+        linked = link.readlink() if link.is_symlink() else None
+        doomed = folder or linked
+        if doomed:
+            shutil.rmtree(doomed, ignore_errors=True)
+        if linked == doomed:
+            link.unlink(missing_ok=True)
 
     def reset(self) -> None:
         """Remove all that `up` ever kept here, and nothing else."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from config.children import Program, kill_group, send, start
+from config.embedded import Unavailable
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0  # seconds before a crashed child is started again
 STEADY = 30.0  # a child that lived so long starts over with the first delay
@@ -136,10 +137,14 @@ class Supervisor:
             self.turn(0.02)
 
     def _start(self, child: Child) -> None:
-        if child.before:
-            child.before()
         child.due_at, child.started_at = None, time.monotonic()
-        child.process = start(child.program, output=subprocess.PIPE, pass_fds=child.pass_fds)
+        try:
+            if child.before:
+                child.before()
+            child.process = start(child.program, output=subprocess.PIPE, pass_fds=child.pass_fds)
+        except (OSError, Unavailable) as error:
+            self._put_off(child, f"can't be started: {error}")
+            return
         assert child.process.stdout is not None
         voice = Voice(name=child.program.name, pipe=child.process.stdout)
         self.selector.register(voice.pipe, selectors.EVENT_READ, voice)
@@ -155,11 +160,15 @@ class Supervisor:
         else:
             if now - child.started_at >= STEADY:
                 child.delay = FIRST_DELAY
-            say(child.program.name, f"ended ({_manner(code)}), starts again in {child.delay:.0f} s")
-            child.due_at = now + child.delay
-            child.delay = min(child.delay * 2, LONGEST_DELAY)
+            self._put_off(child, f"ended ({_manner(code)})")
             self.doomed.append((now + BURIAL, pid))
         self.on_change(self.pids())
+
+    def _put_off(self, child: Child, why: str) -> None:
+        """Start `child` again after its delay, which doubles."""
+        say(child.program.name, f"{why}, starts again in {child.delay:.0f} s")
+        child.due_at = time.monotonic() + child.delay
+        child.delay = min(child.delay * 2, LONGEST_DELAY)
 
 
 def _manner(code: int) -> str:

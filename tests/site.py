@@ -32,22 +32,26 @@ class Site:
     environment: dict[str, str]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.migrated = self.folder / "migrated"
+        self.migrated.touch()
+
     def start_worker(self, name: str = "high", *, lanes: str = "high", slots: int = 2) -> int:
         """Start a worker for these lanes (comma-separated) and wait until it takes hints; returns its pid."""
-        program = programs.worker(name, lanes=lanes, slots=slots, migrated=self.folder)
+        program = programs.worker(name, lanes=lanes, slots=slots, migrated=self.migrated)
         first = lanes.split(",", maxsplit=1)[0]
         known = self._workers(first)
         return self._start(program, ready=lambda: bool(self._workers(first) - known))
 
     def start_beat(self) -> int:
         """Start a beat and wait until it lives; returns its pid."""
-        return self._start(programs.beat(migrated=self.folder), ready=lambda: health.beat().ok)
+        return self._start(programs.beat(migrated=self.migrated), ready=lambda: health.beat().ok)
 
     def start_web(self) -> str:
         """Start a web server on a free port and wait until it answers; returns the site's address."""
         listener = listen(0)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        program = programs.web(listener, self.folder)
+        program = programs.web(listener, self.migrated)
         # Visitors wait in the socket's queue, so there is nothing to wait for here.
         self._start(program, ready=lambda: True, pass_fds=[listener.fileno()])
         listener.close()

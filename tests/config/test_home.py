@@ -73,3 +73,15 @@ def test_the_sockets_of_a_killed_start_are_removed(tmp_path: Path) -> None:
     home.remove_sockets()
     assert not sockets.exists()
     home.remove_sockets()
+
+
+def test_the_sockets_of_another_start_are_left_alone(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    ours.mkdir()
+    theirs.mkdir()
+    home.link_sockets(theirs)
+    home.remove_sockets(ours)
+    assert not ours.exists()
+    assert theirs.exists()
+    assert (home.path / kept.SOCKETS).readlink() == theirs

