@@ -79,6 +79,28 @@ def test_what_is_wrong_is_said_in_the_preview_and_beside_the_field(
     assert not Trigger.objects.filter(kind=Kind.SCHEDULE).exists()
 
 
+def test_the_preview_keeps_to_the_start_and_the_end(boss: Client) -> None:
+    sent = {
+        "cron": "0 2 * * *",
+        "timezone": "UTC",
+        "starts_at": "2050-01-01T02:00",
+        "ends_at": "2050-01-02T02:00",
+    }
+    text = text_of(boss.post(address("triggers_schedule_preview"), sent))
+    assert "2050-01-01 02:00" in text
+    assert "2050-01-02 02:00" in text
+    assert "2050-01-03" not in text
+
+
+def test_people_who_may_only_look_see_no_secrets(login: Login) -> None:
+    schema = {"type": "object", "properties": {"token": {"type": "string", "format": "password"}}}
+    schedule = make_schedule(job=make_job(schema=schema), parameters={"token": "hush hush"})
+    for client in (login("triggers.view_trigger"), login("triggers.change_trigger")):
+        page = client.get(address("triggers_schedule_change", schedule.pk))
+        assert page.status_code == 200
+        assert "hush" not in page.content.decode()
+
+
 def test_the_preview_says_what_a_change_moves(boss: Client) -> None:
     schedule = make_schedule()
     url = f"{address('triggers_schedule_preview')}?saved={schedule.pk}"

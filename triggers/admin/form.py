@@ -1,6 +1,8 @@
 """The forms of triggers: parameters checked against the job's schema, cron texts previewed before they are saved."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from zoneinfo import ZoneInfo
@@ -161,10 +163,13 @@ class ScheduleForm(TriggerForm):
         text, zone = values.get("cron"), values.get("timezone")
         if not text or zone is None or "cron" in self.errors:
             return None
-        now = timezone.now()
-        begin = max(now, values.get("starts_at") or now)
+        now, starts_at, ends_at = timezone.now(), values.get("starts_at"), values.get("ends_at")
+        # The instant it starts at may be a slot itself, as in triggers.schedules.
+        begin = max(now, starts_at - timedelta(microseconds=1)) if starts_at else now
         saved = (cron.parse(self._saved[0]), self._saved[1]) if self._saved else None
-        return cron.preview(cron=cron.parse(text), zone=zone, after=begin, count=SLOTS, saved=saved)
+        found = cron.preview(cron=cron.parse(text), zone=zone, after=begin, count=SLOTS, saved=saved)
+        within = tuple(run for run in found.next_runs if ends_at is None or run.utc <= ends_at)
+        return replace(found, next_runs=within)
 
     def _instance_values(self) -> dict[str, Any]:
         return {name: getattr(self.instance, name) for name in PREVIEWED} if self.instance.cron else {}

@@ -1,5 +1,6 @@
 """What the admin pages of all kinds of triggers have in common: whose permissions count, enabling, firing."""
 
+import json
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -52,6 +53,23 @@ class TriggerPanel(Panel):
 
     def _may(self, request: HttpRequest, act: str) -> bool:
         return request.user.has_perm(f"triggers.{get_permission_codename(act, Trigger._meta)}")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Trigger | None = None) -> Any:
+        """The fields; for people who may only look, without the secrets among the parameters."""
+        found: Any = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return found
+        shown = {"parameters": "shown_parameters"}
+        return [
+            (title, {**options, "fields": [shown.get(name, name) for name in options["fields"]]})
+            for title, options in found
+        ]
+
+    @admin.display(description="Parameters")
+    def shown_parameters(self, trigger: Trigger) -> SafeString:
+        """The parameters without their secrets."""
+        masked = parameters.mask(trigger.job.schema, trigger.parameters)
+        return format_html("<pre>{}</pre>", json.dumps(masked, ensure_ascii=False, indent=2))
 
     @admin.display(description="Job", ordering="job__name")
     def job_link(self, trigger: Trigger) -> SafeString:
