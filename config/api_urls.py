@@ -4,12 +4,25 @@ from django.urls import path
 
 from config.api import documents, problems
 from jobs.api import JobListView, JobView
-from runs.api import acts, jobs, launching, runs, scheduled, triggers
+from runs.api import (
+    acts,
+    campaign_orders,
+    campaigns,
+    completion,
+    dependencies,
+    jobs,
+    launching,
+    runs,
+    scheduled,
+    trigger_edits,
+    trigger_history,
+)
 from triggers.api import PreviewView
 
 _JOB = "jobs/<slug:slug>"
 _TRIGGER = f"{_JOB}/triggers/<int:trigger>"
 _RUN = "runs/<slug:run>"
+_CAMPAIGN = "campaigns/<int:campaign>"
 
 urlpatterns = [
     # Launching. The words that follow jobs/ are no slugs (product.md, Reserved slugs).
@@ -33,16 +46,43 @@ urlpatterns = [
     path(f"{_RUN}/cancel", acts.CancelView.as_view(), name="api-run-cancel"),
     path(f"{_RUN}/retry", acts.RetryView.as_view(), name="api-run-retry"),
     path(f"{_RUN}/rerun", acts.RerunView.as_view(), name="api-run-rerun"),
+    path(f"{_RUN}/complete", completion.CompleteView.as_view(), name="api-run-complete"),
     # Jobs and triggers.
     path("jobs", JobListView.as_view(), name="api-jobs"),
+    path(
+        "jobs/available-upstream", dependencies.AvailableUpstreamView.as_view(), name="api-available-upstream"
+    ),
     path(_JOB, JobView.as_view(), name="api-job"),
     path(f"{_JOB}/runs", jobs.JobRunsView.as_view(), name="api-job-runs"),
     path(f"{_JOB}/stats", jobs.JobStatsView.as_view(), name="api-job-stats"),
-    path(f"{_JOB}/triggers", triggers.TriggerListView.as_view(), name="api-job-triggers"),
+    path(f"{_JOB}/triggers", trigger_edits.TriggersView.as_view(), name="api-job-triggers"),
+    path(
+        f"{_JOB}/triggers/dependencies",
+        dependencies.DependenciesView.as_view(),
+        name="api-job-dependencies",
+    ),
+    path(
+        f"{_JOB}/triggers/validate-dependency",
+        dependencies.ValidateDependencyView.as_view(),
+        name="api-job-validate-dependency",
+    ),
     path(f"{_JOB}/triggers/schedule/preview", PreviewView.as_view(), name="api-job-schedule-preview"),
-    path(_TRIGGER, triggers.TriggerView.as_view(), name="api-trigger"),
-    path(f"{_TRIGGER}/history", triggers.TriggerHistoryView.as_view(), name="api-trigger-history"),
+    path(_TRIGGER, trigger_edits.TriggerEditView.as_view(), name="api-trigger"),
+    path(f"{_TRIGGER}/enable", trigger_edits.EnableView.as_view(), name="api-trigger-enable"),
+    path(f"{_TRIGGER}/disable", trigger_edits.DisableView.as_view(), name="api-trigger-disable"),
+    path(f"{_TRIGGER}/fire", trigger_edits.FireView.as_view(), name="api-trigger-fire"),
+    path(f"{_TRIGGER}/history", trigger_history.TriggerHistoryView.as_view(), name="api-trigger-history"),
     path("schedule/preview", PreviewView.as_view(), name="api-schedule-preview"),
+    # Campaigns (S4).
+    path("campaigns", campaign_orders.CampaignListView.as_view(), name="api-campaigns"),
+    path(_CAMPAIGN, campaigns.CampaignView.as_view(), name="api-campaign"),
+    path(f"{_CAMPAIGN}/pause", campaigns.PauseView.as_view(), name="api-campaign-pause"),
+    path(f"{_CAMPAIGN}/resume", campaigns.ResumeView.as_view(), name="api-campaign-resume"),
+    path(f"{_CAMPAIGN}/cancel", campaigns.CancelCampaignView.as_view(), name="api-campaign-cancel"),
+    path(f"{_CAMPAIGN}/retry-failed", campaigns.RetryFailedView.as_view(), name="api-campaign-retry"),
+    path(f"{_CAMPAIGN}/runs", campaigns.CampaignRunsView.as_view(), name="api-campaign-runs"),
+    path(f"{_CAMPAIGN}/errors", campaigns.CampaignErrorsView.as_view(), name="api-campaign-errors"),
+    path(f"{_CAMPAIGN}/report", campaigns.CampaignReportView.as_view(), name="api-campaign-report"),
     # Scheduled jobs (S1).
     path("scheduled-jobs", scheduled.ScheduledJobListView.as_view(), name="api-scheduled-jobs"),
     path("scheduled-jobs/<slug:slug>", scheduled.ScheduledJobView.as_view(), name="api-scheduled-job"),

@@ -18,11 +18,14 @@ def actor(*, user: User | None, api_key: ApiKey | None) -> str:
     return user.get_username() if user is not None else "the command line"
 
 
-def manual(*, user: User | None = None, api_key: ApiKey | None = None) -> Cause:
-    """Somebody asked for this one run, by a button or by `…/run`."""
+def manual(
+    *, user: User | None = None, api_key: ApiKey | None = None, parameters_of: Trigger | None = None
+) -> Cause:
+    """Somebody asked for this one run, by a button or by `…/run`, or as a trigger would start it."""
+    how = f" with the parameters of {parameters_of.label}" if parameters_of else ""
     return Cause(
         kind=TriggerKind.MANUAL,
-        sentence=f"Started by hand by {actor(user=user, api_key=api_key)}",
+        sentence=f"Started by hand by {actor(user=user, api_key=api_key)}{how}",
         user=user,
         api_key=api_key,
     )

@@ -4,7 +4,8 @@
 enabling one can never close a circle.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from django.core.exceptions import ValidationError
@@ -31,6 +32,65 @@ class CircularDependency(ValueError):
         self.chain = list(chain)
         way = " → ".join(self.chain)
         super().__init__(f"{self.chain[0]!r} can't follow {self.chain[-2]!r}, which comes after it: {way}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One job after another, by a trigger."""
+
+    upstream_id: int
+    downstream_id: int
+    trigger: Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Jobs in the order of the flow, and the edges between them."""
+
+    jobs: Sequence[Job]
+    edges: Sequence[Edge]
+
+    def followers(self) -> dict[int, list[int]]:
+        """Each job's id with the ids of those that follow it directly; every job is there."""
+        found = graph.followers((edge.upstream_id, edge.downstream_id) for edge in self.edges)
+        return {job.pk: found.get(job.pk, []) for job in self.jobs}
+
+    def before(self, job: Job) -> list[int]:
+        """The ids of all jobs that `job` follows, near or far, in the order of the flow."""
+        return self._ordered(graph.reachable(graph.reversed_graph(self.followers()), job.pk))
+
+    def after(self, job: Job) -> list[int]:
+        """The ids of all jobs that follow `job`, near or far, in the order of the flow."""
+        return self._ordered(graph.reachable(self.followers(), job.pk))
+
+    def only(self, jobs: Iterable[Job]) -> "Graph":
+        """The graph of these jobs, without edges from or to others."""
+        ids = {job.pk for job in jobs}
+        kept = [edge for edge in self.edges if edge.upstream_id in ids and edge.downstream_id in ids]
+        return Graph([job for job in self.jobs if job.pk in ids], kept)
+
+    def _ordered(self, ids: Collection[int]) -> list[int]:
+        return [job.pk for job in self.jobs if job.pk in ids]
+
+
+def whole() -> Graph:
+    """All jobs that follow others or are followed, disabled triggers included."""
+    upstreams = Upstream.objects.select_related("trigger__job").order_by("id")
+    edges = [Edge(each.job_id, each.trigger.job_id, each.trigger) for each in upstreams]
+    order = graph.in_order(graph.followers((edge.upstream_id, edge.downstream_id) for edge in edges))
+    jobs = Job.objects.in_bulk(order)
+    return Graph([jobs[pk] for pk in order], edges)
+
+
+def around(job: Job, *, hops: int | None = None) -> Graph:
+    """The part of the graph that `job` belongs to: what comes before or after it, at most `hops` edges away."""
+    everything = whole()
+    ahead = everything.followers()
+    near = {job.pk}
+    for direction in (ahead, graph.reversed_graph(ahead)):
+        near |= graph.reachable(direction, job.pk, hops=hops)
+    found = everything.only(each for each in everything.jobs if each.pk in near)
+    return found if found.jobs else Graph([job], [])
 
 
 def of(job: Job) -> QuerySet[Trigger]:
@@ -84,8 +144,7 @@ def save(trigger: Trigger, *, upstreams: Sequence[Job]) -> None:
         raise ValidationError({"upstreams": "Expected at least one job to follow, none was given."})
     trigger.full_clean()
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {LOCK}")
+        lock()
         check(job=trigger.job, upstreams=upstreams, trigger=trigger)
         trigger.save()
         wanted = {job.pk for job in upstreams}
@@ -93,6 +152,12 @@ def save(trigger: Trigger, *, upstreams: Sequence[Job]) -> None:
         trigger.edges.exclude(job_id__in=wanted).delete()
         Upstream.objects.bulk_create(Upstream(trigger=trigger, job_id=pk) for pk in sorted(wanted - had))
     trigger.refresh_from_db(fields=["version"])
+
+
+def lock() -> None:
+    """Makes this transaction the only one that edits dependencies, until it ends."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {LOCK}")
 
 
 def _followers(*, without: Trigger | None) -> dict[int, list[int]]:

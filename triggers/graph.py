@@ -28,15 +28,15 @@ def reversed_graph(graph: Followers[Node]) -> dict[Node, list[Node]]:
     return followers((after, before) for before, afters in graph.items() for after in afters)
 
 
-def reachable(graph: Followers[Node], start: Node) -> set[Node]:
-    """All that follows `start`, directly or not; `start` itself only if it lies on a circle."""
+def reachable(graph: Followers[Node], start: Node, *, hops: int | None = None) -> set[Node]:
+    """All that follows `start`, at most `hops` edges away; `start` itself only if it lies on a circle."""
     found: set[Node] = set()
-    waiting = deque(graph.get(start, ()))
+    waiting = deque((node, 1) for node in graph.get(start, ()))
     while waiting:
-        node = waiting.popleft()
-        if node not in found:
+        node, distance = waiting.popleft()
+        if node not in found and (hops is None or distance <= hops):
             found.add(node)
-            waiting.extend(graph.get(node, ()))
+            waiting.extend((after, distance + 1) for after in graph.get(node, ()))
     return found
 
 

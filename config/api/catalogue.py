@@ -65,6 +65,14 @@ _TYPES: Final = (
         "Leave the field out. `…/run` makes manual runs, `…/trigger` remote ones.",
     ),
     ProblemType(
+        "circular_dependency",
+        400,
+        "A job would come after itself",
+        "The dependency would close a circle; `chain` names the jobs of it in the direction of the flow.",
+        "Follow another job, or remove one of the dependencies of the chain. "
+        "`GET /api/jobs/available-upstream?for=<slug>` lists what can be followed.",
+    ),
+    ProblemType(
         "not_authenticated",
         401,
         "An API key is needed",
@@ -128,12 +136,27 @@ _TYPES: Final = (
         "Have the trigger enabled.",
     ),
     ProblemType(
+        "loop_stopped",
+        409,
+        "This looks like a loop",
+        "The run that caused this launch is the last of a chain that is too long, or grows too fast.",
+        "Find out which run starts the chain again, and break it there.",
+    ),
+    ProblemType(
         "refused",
         409,
         "Not in this state",
         "The run is in a state in which this can't be done: only a run that has ended can be retried, and one "
         "that has ended can't be cancelled.",
         "Look at the run's status first.",
+    ),
+    ProblemType(
+        "invalid_recipients",
+        422,
+        "Some recipients are invalid",
+        "Some recipients of the campaign are no recipients, or their parameters don't fit the job's schema. It was "
+        "kept as a draft and nothing was started; `errors` has the first of them, `report` the address of all.",
+        "Correct the list and send it again, or resume the draft `without_invalid`.",
     ),
     ProblemType(
         "idempotency_in_flight",
@@ -148,6 +171,13 @@ _TYPES: Final = (
         "A length is needed",
         "The body came without Content-Length, in chunks.",
         "Send the body with its length.",
+    ),
+    ProblemType(
+        "precondition_failed",
+        412,
+        "Somebody was first",
+        "What the call changes has changed since its `ETag` was read, and `If-Match` forbids to go on.",
+        "Read it again, decide again, and send the new `ETag`.",
     ),
     ProblemType(
         "body_too_large",

@@ -20,6 +20,7 @@ PATH: Final[Mapping[str, tuple[wire.Schema, str]]] = {
     "slug": (wire.SLUG, "The job's slug."),
     "run": ({"type": "string", "pattern": "^[a-zA-Z0-9_-]{1,200}$"}, "The run's id or name."),
     "trigger": ({"type": "integer", "minimum": 1, "maximum": 2**63 - 1}, "The trigger's id."),
+    "campaign": ({"type": "integer", "minimum": 1, "maximum": 2**63 - 1}, "The campaign's id."),
 }
 Place = Literal["query", "path", "header", "cookie"]
 IDEMPOTENCY: Final = OpenApiParameter(
@@ -34,6 +35,12 @@ REPLAYED: Final = OpenApiParameter(
     OpenApiParameter.HEADER,
     response=[200],
     description="The run was launched by an earlier request with this Idempotency-Key.",
+)
+IF_MATCH: Final = OpenApiParameter(
+    "If-Match",
+    {"type": "string", "pattern": '^("[0-9]{1,10}"|[*])$'},
+    OpenApiParameter.HEADER,
+    description="The `ETag` of what was read: if it has changed since, nothing is done, and the answer is 412.",
 )
 LOCATION: Final = OpenApiParameter(
     "Location",
@@ -77,27 +84,35 @@ class DeclaredSchema(AutoSchema):
             required = schema.get("required", ())
             for name, place in schema["properties"].items():
                 found.append(_parameter(name, place, required=name in required))
+        if getattr(self.view, "conditional", False) and self.method in ("PUT", "PATCH", "DELETE"):
+            found.append(IF_MATCH)
         if getattr(self.view, "launches", False):
             found += [IDEMPOTENCY, REPLAYED, LOCATION]
         return found
 
     def get_request_serializer(self) -> Any:
         """The very schema that the body is checked by."""
-        schema = getattr(self.view, "body_schema", None)
+        schema = self._declared("body_schema")
         return {"application/json": schema} if schema else None
 
     def _get_request_body(self, direction: Any = "request") -> Any:
         """A body is needed where one of its fields is."""
         body = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
-        if body and getattr(self.view, "body_schema", {}).get("required"):
+        if body and (self._declared("body_schema") or {}).get("required"):
             body["required"] = True
         return body
 
     def get_response_serializers(self) -> Any:
         """What the view answers, and for everything else a problem."""
-        view: Any = self.view
-        answers = view.answers if isinstance(view, Endpoint) else {200: view.get_serializer_class()}
+        answers = self._declared("answers")
+        if answers is None:
+            answers = {200: self.view.get_serializer_class()}  # type: ignore[attr-defined]
         return {**answers, ("default", CONTENT_TYPE): ProblemSerializer}
+
+    def _declared(self, name: str) -> Any:
+        """What the method says of itself (`jobs.endpoint.described`), else what the view says."""
+        method = getattr(self.view, self.method.lower(), None)
+        return getattr(method, name) if hasattr(method, name) else getattr(self.view, name, None)
 
     def get_operation_id(self) -> str:
         """The method and every part of the address, so that no two are alike."""

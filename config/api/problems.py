@@ -26,6 +26,7 @@ from jobs.wire import InvalidBody, InvalidHeader, InvalidQuery, instant_text
 from runs import idempotency
 from runs.api.bodies import ForgedProvenance
 from runs.launch import LaunchRefused
+from triggers.dependencies import CircularDependency
 
 log = structlog.get_logger(__name__)
 
@@ -103,6 +104,8 @@ def _refusal(error: BaseException | None) -> Problem | None:
     if isinstance(error, LaunchRefused):
         extra = {name: value for name, value in error.extra.items() if value}
         return Problem(code=error.code, detail=str(error), extra=extra)
+    if isinstance(error, CircularDependency):
+        return Problem(code="circular_dependency", detail=str(error), extra={"chain": error.chain})
     if isinstance(error, idempotency.KeyReused):
         return Problem(code="idempotency_key_reused", detail=str(error))
     if isinstance(error, idempotency.InFlight):

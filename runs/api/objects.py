@@ -16,7 +16,7 @@ from runs.status import FailureReason, Status
 from triggers.keys import PREFIX as KEY_PREFIX
 
 RELATED: Final = ("job", "api_key", "created_by")
-ACTS: Final = ("logs", "events", "steps", "cancel", "retry", "rerun")
+ACTS: Final = ("logs", "events", "steps", "cancel", "retry", "rerun", "complete")
 
 _ERROR: Final = {
     "type": ["object", "null"],
@@ -61,7 +61,7 @@ class RunSerializer(serializers.Serializer[Run]):
     trigger_name = Text()
     cause = Value(wire.TEXT)
     slot = Instant()
-    campaign = Absent(wire.WHOLE_OR_NULL)
+    campaign = Value(wire.WHOLE_OR_NULL, source="campaign_id")
     # Set so because serializers have attributes of these names, which a field does not replace.
     vars()["parent"] = Value(wire.WHOLE_OR_NULL, source="parent_id")
     vars()["root"] = Value(wire.WHOLE_OR_NULL, source="root_id")

@@ -15,10 +15,20 @@ from jobs.endpoint import Endpoint
 from jobs.fields import Absent, Instant, Text, Value
 from runs import usage
 from runs.api.finding import find_job
-from runs.models import Run
-from triggers.models import Kind, Misfire, Occurrence, Overlap, Trigger
+from triggers.models import Condition, Kind, Misfire, Needs, Overlap, Trigger
 
 PERMISSION = "triggers.view_trigger"
+
+
+class Only(Value):
+    """A field that one kind of triggers has a use for, and that is null for the others."""
+
+    def __init__(self, kind: Kind, schema: wire.Schema, **options: Any) -> None:
+        super().__init__(schema, **options)
+        self.kind = kind
+
+    def get_attribute(self, instance: Trigger) -> Any:
+        return super().get_attribute(instance) if instance.kind == self.kind else None
 
 
 class TriggerSerializer(serializers.Serializer[Trigger]):
@@ -40,13 +50,18 @@ class TriggerSerializer(serializers.Serializer[Trigger]):
     last_run_at = Instant()
     misfire = serializers.SerializerMethodField()
     overlap = serializers.SerializerMethodField()
-    jitter_seconds = Value(wire.WHOLE)
+    jitter_seconds = Only(Kind.SCHEDULE, wire.WHOLE_OR_NULL)
+    misfire_limit = Only(Kind.SCHEDULE, wire.WHOLE_OR_NULL)
     starts_at = Instant()
     ends_at = Instant()
 
-    upstream = Absent(wire.TEXT_OR_NULL)
-    condition = Absent(wire.TEXT_OR_NULL)
-    delay_minutes = Absent(wire.NUMBER_OR_NULL)
+    upstream = serializers.SerializerMethodField()
+    upstreams = serializers.SerializerMethodField()
+    condition = Text({"type": ["string", "null"], "enum": [*Condition.values, None]})
+    delay_minutes = Only(Kind.DEPENDENCY, wire.WHOLE_OR_NULL)
+    needs = Only(Kind.DEPENDENCY, {"type": ["string", "null"], "enum": [*Needs.values, None]})
+    window_minutes = Only(Kind.DEPENDENCY, wire.WHOLE_OR_NULL)
+    mapping = Only(Kind.DEPENDENCY, wire.OBJECT_OR_NULL)
     scheme = Absent(wire.TEXT_OR_NULL)
 
     fired_count = serializers.SerializerMethodField()
@@ -70,6 +85,17 @@ class TriggerSerializer(serializers.Serializer[Trigger]):
     @extend_schema_field({"type": ["string", "null"], "enum": [*Overlap.values, None]})
     def get_overlap(self, trigger: Trigger) -> str | None:
         return trigger.overlap if trigger.kind == Kind.SCHEDULE else None
+
+    @extend_schema_field({"oneOf": [wire.TEXT, wire.TEXTS, {"type": "null"}]})
+    def get_upstream(self, trigger: Trigger) -> str | list[str] | None:
+        """The slug of the job it follows; of several, a list."""
+        slugs = self.get_upstreams(trigger)
+        return slugs[0] if len(slugs) == 1 else slugs or None
+
+    @extend_schema_field(dict(wire.TEXTS))
+    def get_upstreams(self, trigger: Trigger) -> list[str]:
+        """The slugs of the jobs it follows."""
+        return [job.slug for job in trigger.upstreams.all()]
 
     @extend_schema_field(dict(wire.WHOLE))
     def get_fired_count(self, trigger: Trigger) -> int:
@@ -116,7 +142,7 @@ class TriggerListView(generics.ListAPIView[Trigger]):
     def get_queryset(self) -> QuerySet[Trigger]:
         """The triggers of the job in the address."""
         job = find_job(self.request, self.kwargs["slug"])
-        return Trigger.objects.select_related("job").filter(job=job)
+        return Trigger.objects.select_related("job").prefetch_related("upstreams").filter(job=job)
 
     def list(self, request: Request, *arguments: Any, **options: Any) -> Response:
         """List a job's triggers, newest first."""
@@ -134,78 +160,3 @@ class TriggerView(Endpoint):
         """Read one trigger; the header `ETag` is its version."""
         found = find_trigger(request, slug, trigger)
         return Response(trigger_objects([found])[0], headers={"ETag": f'"{found.version}"'})
-
-
-class HistorySerializer(serializers.Serializer[Any]):
-    """One time a trigger fired, or should have: when, and the run or the reason why none."""
-
-    id = Value(wire.WHOLE)
-    at = Instant(wire.INSTANT)
-    slot = Instant()
-    outcome = Value({"type": "string", "enum": Occurrence.Outcome.values})
-    reason = Text()
-    run = Value(wire.WHOLE_OR_NULL)
-    run_name = Value(wire.TEXT_OR_NULL)
-    run_status = Value(wire.TEXT_OR_NULL)
-
-
-class TriggerHistoryView(generics.ListAPIView[Any]):
-    """List each time a trigger fired or should have."""
-
-    required_permission = PERMISSION
-    serializer_class = HistorySerializer
-    queryset = Occurrence.objects.none()
-
-    @property
-    def job_lookup(self) -> str:
-        """Both an occurrence and a run lead to the job in their own way."""
-        return "trigger__job" if self._is_schedule else "job"
-
-    def get_queryset(self) -> QuerySet[Any]:
-        """A schedule's ledger of slots; of other kinds, which have no slots, the runs."""
-        trigger = find_trigger(self.request, self.kwargs["slug"], self.kwargs["trigger"])
-        self._is_schedule = trigger.kind == Kind.SCHEDULE
-        if self._is_schedule:
-            return Occurrence.objects.filter(trigger=trigger)
-        return Run.objects.select_related("job").filter(trigger=trigger)
-
-    def list(self, request: Request, *arguments: Any, **options: Any) -> Response:
-        """List each slot of a schedule with its run or the reason why none, newest first.
-
-        A trigger of another kind has no slots: its history are its runs.
-        """
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
-        entries = _slots(page) if self._is_schedule else [_fired(run) for run in page]
-        return self.get_paginated_response(HistorySerializer(entries, many=True).data)
-
-
-def _slots(occurrences: Sequence[Occurrence]) -> list[dict[str, Any]]:
-    ids = [entry.run_id for entry in occurrences if entry.run_id]
-    runs = Run.objects.select_related("job").in_bulk(ids)
-    return [
-        {
-            "id": entry.pk,
-            "at": entry.created_at,
-            "slot": entry.slot,
-            "outcome": entry.outcome,
-            "reason": entry.reason,
-            **_run(entry.run_id, runs.get(entry.run_id or 0)),
-        }
-        for entry in occurrences
-    ]
-
-
-def _fired(run: Run) -> dict[str, Any]:
-    outcome = Occurrence.Outcome.FIRED.value
-    return {"id": run.pk, "at": run.created_at, "slot": None, "outcome": outcome, "reason": ""} | _run(
-        run.pk, run
-    )
-
-
-def _run(number: int | None, run: Run | None) -> dict[str, Any]:
-    """A run that was pruned keeps its id in the ledger."""
-    return {
-        "run": number,
-        "run_name": run.name if run else None,
-        "run_status": run.status if run else None,
-    }

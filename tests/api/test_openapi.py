@@ -26,7 +26,11 @@ from tests.factories import make_job, make_run, make_schedule
 from triggers.models import Kind
 
 # Where a filter needs another beside it, or a text has a grammar of its own, no schema can say what is valid.
-BEYOND_SCHEMAS = ("/api/runs", "/api/jobs/{slug}/runs", "/schedule/preview")
+# What a trigger's body may say depends on its kind, and a job that is to follow must be there.
+BEYOND_SCHEMAS = (
+    *("/api/runs", "/api/jobs/{slug}/runs", "/schedule/preview"),
+    *("/api/jobs/{slug}/triggers", "/triggers/{trigger}", "/available-upstream"),
+)
 EXAMPLES = 10  # of each operation: about 20 seconds on two cores
 # A job may refuse what the document allows (422), and the state of a job or run may forbid it (409).
 REFUSALS = ["2xx", "401", "403", "404", "409", "422"]

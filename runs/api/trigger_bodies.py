@@ -1,0 +1,198 @@
+"""What the body of a call that makes or changes a trigger may say, for each kind, and how it is laid on the trigger."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+
+from jobs import parameters, wire
+from jobs import priority as priorities
+from jobs.expectations import shown
+from jobs.faults import Fault, pointer
+from jobs.inputs import unmasked
+from jobs.models import Job
+from jobs.parameters import InvalidParameters
+from jobs.wire import InvalidBody
+from triggers import cron
+from triggers.models import Condition, Kind, Misfire, Needs, Overlap, Trigger
+from triggers.visibility import visible_jobs
+
+LONGEST: Final = 32_767  # what a small whole number of PostgreSQL can hold
+YEAR_MINUTES: Final = 366 * 24 * 60
+SLUG: Final[wire.Schema] = {"type": "string", "minLength": 1, "maxLength": 200}
+INSTANT: Final[wire.Schema] = {"anyOf": [wire.INSTANT, {"type": "null"}]}
+
+COMMON: Final[Mapping[str, wire.Schema]] = {
+    "name": {"type": "string", "maxLength": 200},
+    "enabled": {"type": "boolean"},
+    "priority": {
+        "anyOf": [
+            {"type": "integer", "minimum": priorities.FIRST, "maximum": priorities.LAST},
+            {"type": "string", "enum": list(priorities.NAMES)},
+            {"type": "null"},
+        ],
+        "description": "1 (first) to 100 (last), or a name; null: the job's.",
+    },
+    "parameters": {"type": "object", "description": "Over the job's defaults."},
+}
+OF_KIND: Final[Mapping[str, Mapping[str, wire.Schema]]] = {
+    Kind.REMOTE: {},
+    Kind.SCHEDULE: {
+        "cron": {"type": "string", "minLength": 1, "maxLength": 4000, "description": "One line or several."},
+        "timezone": {"type": "string", "description": "A name such as Europe/Berlin."},
+        "misfire": {"type": "string", "enum": Misfire.values},
+        "misfire_limit": {"type": "integer", "minimum": 1, "maximum": LONGEST},
+        "overlap": {"type": "string", "enum": Overlap.values},
+        "jitter_seconds": {"type": "integer", "minimum": 0, "maximum": 86_400},
+        "starts_at": INSTANT,
+        "ends_at": INSTANT,
+    },
+    Kind.DEPENDENCY: {
+        "upstream": {
+            "anyOf": [SLUG, {"type": "array", "items": SLUG, "minItems": 1, "maxItems": 50}],
+            "description": "The slug of the job to follow, or several.",
+        },
+        "condition": {"type": "string", "enum": Condition.values},
+        "delay_minutes": {"type": "integer", "minimum": 0, "maximum": settings.DELAY_LIMIT_MINUTES},
+        "needs": {"type": "string", "enum": Needs.values, "description": "Any of several upstreams, or all."},
+        "window_minutes": {"type": "integer", "minimum": 1, "maximum": YEAR_MINUTES},
+        "mapping": {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "description": "Parameters by JSON Pointer into the upstream run, such as /result/rows.",
+        },
+    },
+}
+REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {Kind.SCHEDULE: ("cron",), Kind.DEPENDENCY: ("upstream",)}
+# What each field is without being named, when a trigger is made or written whole.
+DEFAULTS: Final[Mapping[str, Any]] = {
+    "name": "", "enabled": True, "priority": None, "parameters": {}, "timezone": "UTC",
+    "misfire": Misfire.RUN_ONCE, "misfire_limit": 10, "overlap": Overlap.SKIP, "jitter_seconds": 0,
+    "starts_at": None, "ends_at": None, "condition": Condition.ON_SUCCESS, "delay_minutes": 0,
+    "needs": Needs.ANY, "window_minutes": 24 * 60, "mapping": {},
+}  # fmt: skip
+
+
+def schema(kind: str, *, whole: bool, named: bool = False) -> dict[str, Any]:
+    """The body for a trigger of `kind`; `whole`: all of it and not only changes; `named`: it says its kind.
+
+    Fields of other kinds may be null, and what only the server writes is passed over, so that what was read
+    can be sent back.
+    """
+    foreign = {name for fields in OF_KIND.values() for name in fields} - OF_KIND[kind].keys()
+    required = [*REQUIRED.get(kind, ()), *(["kind"] if named else [])]
+    return {
+        "type": "object",
+        "properties": {
+            **{name: {"readOnly": True} for name in sorted(READ_ONLY)},
+            **{name: {"type": "null"} for name in sorted(foreign)},
+            "kind": {"type": "string", "enum": [kind]},
+            **COMMON,
+            **OF_KIND[kind],
+        },
+        "required": required if whole else [],
+        "additionalProperties": False,
+    }
+
+
+READ_ONLY: Final = frozenset(
+    {"id", "public_id", "job", "rate_limit", "next_run_at", "last_run_at", "upstreams", "scheme", "links"}
+    | {"fired_count", "last_fired_at", "success_rate", "created_at", "updated_at"}
+)
+MADE: Final = (Kind.SCHEDULE.value, Kind.DEPENDENCY.value)
+NEW: Final[wire.Schema] = {
+    "type": "object",
+    "required": ["kind"],
+    "oneOf": [schema(kind, whole=True, named=True) for kind in MADE],
+}
+WHOLE: Final[wire.Schema] = {"anyOf": [schema(kind, whole=True) for kind in OF_KIND]}
+CHANGES: Final[wire.Schema] = {"anyOf": [schema(kind, whole=False) for kind in OF_KIND]}
+_KIND: Final[wire.Schema] = {
+    "type": "object",
+    "properties": {"kind": {"type": "string", "enum": list(MADE)}},
+    "required": ["kind"],
+    "additionalProperties": True,
+}
+
+
+def new(request: Request) -> dict[str, Any]:
+    """The body of a call that makes a trigger; raises InvalidBody."""
+    kind = wire.body(request, _KIND)["kind"]
+    return wire.body(request, schema(kind, whole=True, named=True))
+
+
+def lay(trigger: Trigger, body: Mapping[str, Any], *, whole: bool) -> None:
+    """Lays a valid body on `trigger`, which is not stored by that.
+
+    Raises InvalidBody for a time zone or instant that is none, and InvalidParameters.
+    """
+    names = [*COMMON, *OF_KIND[trigger.kind]]
+    given = {name: body[name] for name in names if name in body}
+    for name, value in ({**DEFAULTS, **given} if whole else given).items():
+        if name in names and name != "upstream":
+            setattr(trigger, name, _value(trigger, body, name, value))
+    _check_parameters(trigger)
+
+
+def refused(error: ValidationError) -> InvalidBody:
+    """What the model has against a trigger, as what is wrong with the body."""
+    faults = [
+        Fault(pointer="" if name == "__all__" else f"/{name}", code="value", detail=f"{name!r}: {text}")
+        for name, texts in error.message_dict.items()
+        for text in texts
+    ]
+    return InvalidBody(faults)
+
+
+def upstreams(request: Request, body: Mapping[str, Any]) -> list[Job] | None:
+    """The jobs that the body says to follow, None if it does not say; raises NotFound."""
+    given = body.get("upstream")
+    if given is None:
+        return None
+    return [
+        find_upstream(request, slug) for slug in dict.fromkeys([given] if isinstance(given, str) else given)
+    ]
+
+
+def find_upstream(request: Request, slug: str) -> Job:
+    """The job of that slug; raises NotFound."""
+    job = visible_jobs(request.auth).filter(slug=slug).first()
+    if job is None:
+        raise NotFound(f"There is no job {shown(slug)} to follow.")
+    return job
+
+
+def _value(trigger: Trigger, body: Mapping[str, Any], name: str, value: Any) -> Any:
+    if name == "timezone":
+        return _zone(value)
+    if name in ("starts_at", "ends_at"):
+        return wire.instant_of(body, name, InvalidBody)
+    if name == "priority" and value is not None:
+        return priorities.parse(int(value) if isinstance(value, float) else value)
+    if name == "parameters":
+        return unmasked(value, trigger.parameters)
+    return int(value) if isinstance(value, float) else value
+
+
+def _zone(name: str) -> Any:
+    try:
+        return cron.validate_zone(name)
+    except cron.InvalidZone as error:
+        raise InvalidBody([Fault(pointer="/timezone", code="timezone", detail=str(error))]) from None
+
+
+def _check_parameters(trigger: Trigger) -> None:
+    """Raises InvalidParameters for what no launch by the trigger could have; what is missing may come with it."""
+    merged = parameters.merge(trigger.job.defaults, trigger.parameters)
+    taken = {pointer(name) for name in trigger.mapping}
+    complete = trigger.kind == Kind.SCHEDULE
+    wrong = [
+        fault
+        for fault in parameters.faults(trigger.job.schema, merged)
+        if fault.code != "required" or (complete and fault.pointer not in taken)
+    ]
+    if wrong:
+        raise InvalidParameters(wrong)

@@ -1,0 +1,207 @@
+"""Making, changing and removing triggers, switching them on and off, and firing one by hand."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from jobs import wire
+from jobs.endpoint import Endpoint, described
+from jobs.faults import Fault
+from jobs.wire import InvalidHeader
+from runs import causes, launch
+from runs.api import bodies, trigger_bodies
+from runs.api.dependencies import hide
+from runs.api.finding import caller, find_job
+from runs.api.launching import LaunchView
+from runs.api.triggers import TriggerListView, TriggerSerializer, TriggerView, find_trigger, trigger_objects
+from runs.launch import Launched, LaunchRefused
+from triggers import dependencies
+from triggers.models import Kind, Trigger
+
+_TAG: Final = re.compile(r'\*|"([0-9]{1,10})"')
+NOTHING: Final[Mapping[int, Any]] = {204: None}
+FIRE: Final[wire.Schema] = {
+    "type": "object",
+    "properties": {"parameters": {"type": "object", "description": "Over the trigger's own."}},
+    "additionalProperties": False,
+}
+
+
+class PreconditionFailed(APIException):
+    """Somebody changed the trigger since the caller read it."""
+
+    status_code = 412
+    default_code = "precondition_failed"
+
+
+class TriggersView(TriggerListView):
+    """List a job's triggers, or make one."""
+
+    @property
+    def required_permission(self) -> str:  # type: ignore[override]
+        """What a person needs for this method."""
+        return "triggers.add_trigger" if self.request.method == "POST" else "triggers.view_trigger"
+
+    @described(body=trigger_bodies.NEW, answers={201: TriggerSerializer})
+    def post(self, request: Request, slug: str) -> Response:
+        """Make a schedule or a dependency; a job has its remote trigger already."""
+        job = find_job(request, slug)
+        body = trigger_bodies.new(request)
+        trigger = Trigger(job=job, kind=body["kind"])
+        written(request, trigger, body, whole=True)
+        address = request.build_absolute_uri(f"/api/jobs/{job.slug}/triggers/{trigger.pk}")
+        return answer(trigger, status=201, headers={"Location": address})
+
+
+class TriggerEditView(TriggerView):
+    """Read, change or remove one trigger."""
+
+    conditional: ClassVar = True
+    permissions: ClassVar = {"PUT": "change", "PATCH": "change", "DELETE": "delete"}
+
+    @property
+    def required_permission(self) -> str:  # type: ignore[override]
+        """What a person needs for this method."""
+        act = self.permissions.get(self.request.method or "", "view")
+        return f"triggers.{act}_trigger"
+
+    @described(body=trigger_bodies.WHOLE, answers={200: TriggerSerializer})
+    def put(self, request: Request, slug: str, trigger: int) -> Response:
+        """Write one trigger whole: what the body does not name becomes what it is by default."""
+        return self._change(request, slug, trigger, whole=True)
+
+    @described(body=trigger_bodies.CHANGES, answers={200: TriggerSerializer})
+    def patch(self, request: Request, slug: str, trigger: int) -> Response:
+        """Change what the body names of one trigger."""
+        return self._change(request, slug, trigger, whole=False)
+
+    @described(answers=NOTHING)
+    def delete(self, request: Request, slug: str, trigger: int) -> Response:
+        """Remove one trigger; its runs stay, and so does what they say of it. A remote one can't be removed."""
+
+        def remove(found: Trigger) -> None:
+            if found.kind == Kind.REMOTE:
+                raise LaunchRefused("A job keeps its remote trigger: disable it instead.")
+            found.delete()
+
+        held(request, slug, trigger, remove)
+        return Response(status=204)
+
+    def _change(self, request: Request, slug: str, number: int, *, whole: bool) -> Response:
+        kind = find_trigger(request, slug, number).kind
+        body = wire.body(request, trigger_bodies.schema(kind, whole=whole))
+        return answer(held(request, slug, number, lambda found: written(request, found, body, whole=whole)))
+
+
+class EnableView(Endpoint):
+    """Switch a trigger on."""
+
+    required_permission: ClassVar = "triggers.change_trigger"
+    conditional: ClassVar = True
+    body_schema = bodies.NOTHING
+    answers: ClassVar = {200: TriggerSerializer}
+    enabled: ClassVar = True
+
+    def patch(self, request: Request, slug: str, trigger: int) -> Response:
+        """Switch a trigger on; nothing is caught up of what it would have done meanwhile."""
+        return self.switch(request, slug, trigger)
+
+    def switch(self, request: Request, slug: str, number: int) -> Response:
+        """Switches the trigger as the address says."""
+        wire.body(request, self.body_schema)
+
+        def change(found: Trigger) -> None:
+            found.enabled = self.enabled
+            found.save(update_fields=["enabled", "updated_at"])
+
+        return answer(held(request, slug, number, change))
+
+
+class DisableView(EnableView):
+    """Switch a trigger off."""
+
+    enabled = False
+
+    def patch(self, request: Request, slug: str, trigger: int) -> Response:
+        """Switch a trigger off: it starts nothing until it is switched on again."""
+        return self.switch(request, slug, trigger)
+
+
+class FireView(LaunchView):
+    """Launch a manual run with a trigger's parameters."""
+
+    required_permission: ClassVar = "triggers.fire_trigger"
+    body_schema = FIRE
+
+    def post(self, request: Request, slug: str, trigger: int) -> Response:
+        """Launch a manual run with the parameters of a trigger; no slot is moved or used up by it."""
+        found = find_trigger(request, slug, trigger)
+        given = wire.body(request, self.body_schema).get("parameters", {})
+
+        def make() -> Launched:
+            launch.check(found.job, trigger=found)
+            cause = causes.manual(**caller(request), parameters_of=found)
+            wanted = launch.Request(parameters={**found.parameters, **given}, priority=found.priority)
+            return launch.launch(found.job, cause=cause, request=wanted)
+
+        return self.launched(request, make, message=f"Fired '{found.label}' of '{found.job.name}' by hand")
+
+
+def written(request: Request, trigger: Trigger, body: Mapping[str, Any], *, whole: bool) -> None:
+    """Lays `body` on the trigger and stores it.
+
+    Raises InvalidBody, InvalidParameters, NotFound and `triggers.dependencies.CircularDependency`.
+    """
+    trigger_bodies.lay(trigger, body, whole=whole)
+    try:
+        if trigger.kind == Kind.DEPENDENCY:
+            given = trigger_bodies.upstreams(request, body)
+            dependencies.save(trigger, upstreams=given or list(trigger.upstreams.all()))
+        else:
+            trigger.full_clean()
+            trigger.save()
+    except ValidationError as error:
+        raise trigger_bodies.refused(error) from None
+    except dependencies.CircularDependency as error:
+        raise hide(request, error) from None
+
+
+def held(request: Request, slug: str, number: int, act: Callable[[Trigger], None]) -> Trigger:
+    """Does `act` with the trigger while nobody else can change it; raises NotFound and PreconditionFailed."""
+    found = find_trigger(request, slug, number)
+    with transaction.atomic():
+        if found.kind == Kind.DEPENDENCY:
+            dependencies.lock()  # before the row, in the order in which everybody takes the two
+        locked = Trigger.objects.select_related("job").select_for_update(of=("self",))
+        found = locked.filter(pk=number).first() or find_trigger(request, slug, number)
+        _match(request, found.version)
+        act(found)
+    return found
+
+
+def answer(trigger: Trigger, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """The trigger as it stands now, and its version."""
+    fresh = Trigger.objects.select_related("job").get(pk=trigger.pk)
+    tag = {"ETag": f'"{fresh.version}"'}
+    return Response(trigger_objects([fresh])[0], status=status, headers={**tag, **(headers or {})})
+
+
+def _match(request: Request, version: int) -> None:
+    """Raises PreconditionFailed if the caller names another version than this one, InvalidHeader for no version."""
+    wanted = request.headers.get("If-Match")
+    if wanted is None:
+        return
+    found = _TAG.fullmatch(wanted.strip().removeprefix("W/"))
+    if found is None:
+        detail = f'The If-Match is {wanted!r}; expected an ETag such as "3", or *.'
+        raise InvalidHeader([Fault(pointer="/If-Match", code="format", detail=detail)])
+    if found[1] is not None and int(found[1]) != version:
+        raise PreconditionFailed(
+            f"The trigger is at version {version} now, and not {found[1]}: somebody changed it."
+        )
