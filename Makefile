@@ -27,8 +27,8 @@ check: dev-packages ## Check format, lint, types, imports, templates, migrations
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m ruff check .
 	@$(RUN) -m mypy
-	@$(VENV)/bin/lint-imports
-	@git ls-files -z '*.html' | xargs -0r $(RUN) -m djade --check --target-version 5.2
+	@$(RUN) $(VENV)/bin/lint-imports
+	@git ls-files -z '*.html' | xargs -0r $(VENV)/bin/djade --check --target-version 5.2
 	@$(DEPLOYED) HEADWAY_DEMO=1 $(RUN) manage.py makemigrations --check --dry-run
 	@$(DEPLOYED) $(RUN) manage.py check --deploy --fail-level WARNING
 
@@ -41,7 +41,7 @@ DEPLOYED = env -u DEBUG SECRET_KEY=$$($(RUN) -c 'import secrets; print(secrets.t
 format: dev-packages ## Format the code and the templates
 	@$(RUN) -m ruff format .
 	@$(RUN) -m ruff check --fix .
-	@git ls-files -z '*.html' | xargs -0r $(RUN) -m djade --target-version 5.2
+	@git ls-files -z '*.html' | xargs -0r $(VENV)/bin/djade --target-version 5.2
 
 bench: dev-packages ## Measure this checkout on this machine and print the table
 	@$(RUN) -m benchmarks $(ARGS)
