@@ -11,6 +11,7 @@ import pytest
 import redis
 from django.db import connection
 from django.test.utils import setup_databases
+from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests.live import live  # noqa: F401 - a fixture
@@ -27,6 +28,12 @@ def django_db_setup(
     """pytest-django's fixture behind `django_db`: the test database, gone with its server at the end."""
     with django_db_blocker.unblock():
         setup_databases(verbosity=0, interactive=False, serialized_aliases=set())
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Settings) -> None:
+    """Nobody types a password here, so none needs half a second to be hashed."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

@@ -5,17 +5,10 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
-from pytest_django import Settings
 
 from tests.factories import make_user
 
 Login = Callable[..., Client]
-
-
-@pytest.fixture(autouse=True)
-def quick_passwords(settings: Settings) -> None:
-    """Nobody types a password here, so none needs half a second to be hashed."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
