@@ -182,6 +182,8 @@ LOG_RUN_LIMIT = env.int("HEADWAY_LOG_RUN_LIMIT", default=8 * 1024 * 1024)  # byt
 RESULT_LIMIT = env.int("HEADWAY_RESULT_LIMIT", default=256 * 1024)  # bytes of JSON
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("HEADWAY_BODY_LIMIT", default=1024 * 1024)  # bytes
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
+# Recipients of a campaign, which are read as they come.
+CAMPAIGN_BODY_LIMIT = env.int("HEADWAY_CAMPAIGN_BODY_LIMIT", default=128 * 1024 * 1024)  # bytes
 
 # --- People and keys ------------------------------------------------------------------------------
 LOGIN_URL = "admin:login"

@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from functools import partial
 from math import isfinite
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ __all__ = [
     "InvalidParameters",
     "InvalidSchema",
     "check_schema",
+    "checker",
     "faults",
     "is_secret",
     "mask",
@@ -69,12 +71,20 @@ def validate(schema: Schema, parameters: object) -> None:
 
 def faults(schema: Schema, parameters: object) -> list[Fault]:
     """What `validate` would raise, as a list."""
+    return _faults(schema, validator(schema), parameters)
+
+
+def checker(schema: Schema) -> Callable[[object], list[Fault]]:
+    """`faults` for parameters of one schema, for whoever has a hundred thousand of them. Raises InvalidSchema."""
+    return partial(_faults, schema, validator(schema))
+
+
+def _faults(schema: Schema, compiled: jsonschema_rs.Draft202012Validator, parameters: object) -> list[Fault]:
     if not isinstance(parameters, Mapping):
         return [_fault((), "type", f"The parameters are {shown(parameters)}; expected an object.")]
-    found = list(_unstorable(parameters, ()))
+    found = [] if _is_simple(parameters) else list(_unstorable(parameters, ()))
     if found:
         return found
-    compiled = validator(schema)
     if compiled.is_valid(parameters):
         return []
     errors = compiled.iter_errors(parameters)
@@ -130,6 +140,23 @@ def _masked(value: Any, found: list[Schema], root: Schema, path: Path) -> Any:
             for index, item in enumerate(value)
         ]
     return value
+
+
+def _is_simple(parameters: Mapping[str, Any]) -> bool:
+    """Whether all are small plain values, as most are: then nobody need walk through them."""
+    for name, value in parameters.items():
+        kind = type(value)
+        if kind is str:
+            if not value.isascii() or "\0" in value:
+                return False
+        elif kind is int:
+            if not -(2**63) < value < 2**63:
+                return False
+        elif kind is not bool and value is not None:
+            return False
+        if not name.isascii() or "\0" in name:
+            return False
+    return True
 
 
 def _unstorable(value: object, path: Path) -> Iterator[Fault]:

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
 from jobs.executors import Cancelled, Failed
-from runs import lifecycle, sweep, workers
+from runs import lifecycle, sweep, tending, workers
 from runs.lifecycle import Claim
 
 log = structlog.get_logger(__name__)
@@ -89,6 +89,8 @@ class Heartbeat:
             self.ready = False
         for charge in self._charges():
             self._look_after(charge, now)
+        if "bulk" in self.lanes:
+            tending.wake()
         if self.stopping_at is not None:
             workers.stop(self.worker_id)
             if now - self.stopping_at >= settings.STOP_GRACE_SECONDS:

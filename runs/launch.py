@@ -7,11 +7,12 @@ the hint to the workers goes out after the commit. After that the run cannot be 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -19,8 +20,8 @@ from jobs import parameters as job_parameters
 from jobs import priority as priorities
 from jobs.executors import templating
 from jobs.models import Job
-from runs import dispatch, tallies
-from runs.models import ClaimGroup, Run, RunLabel, TriggerKind
+from runs import dispatch, portions, tallies
+from runs.models import Campaign, ClaimGroup, Run, RunLabel, TriggerKind
 from runs.plain import plain
 from runs.status import FailureReason, Status
 from triggers.models import ApiKey, Trigger
@@ -202,6 +203,32 @@ def retry(run: Run, *, cause: Cause, parameters: Mapping[str, Any] | None = None
     return launch(run.job, cause=cause, request=request)
 
 
+def launch_recipients(campaign: Campaign, *, upto: int) -> int:
+    """Makes runs of the campaign's next recipients, up to the run id `upto`; returns how many.
+
+    Runs and the campaign's place are one statement. The caller holds the lock on the campaign's row.
+    """
+    group, _ = ClaimGroup.objects.get_or_create(job_id=campaign.job_id, key="", campaign=campaign)
+    cause = f"Campaign #{campaign.pk} {campaign.name}: {campaign.cause}"[:500]
+    span = {"after": campaign.expanded_upto, "upto": upto}
+    return _portion(portions.EXPAND, campaign=campaign.pk, group=group.pk, cause=cause, **span)
+
+
+def retry_recipients(campaign: Campaign, *, limit: int) -> int:
+    """Launches up to `limit` failed runs of the campaign once more, as `retry` does; returns how many."""
+    return _portion(portions.RETRY, campaign=campaign.pk, limit=limit)
+
+
+def _portion(statement: str, **values: Any) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        made, queued = cursor.fetchone()
+    if queued:
+        top_up = partial(dispatch.top_up, "bulk", dispatch.most_hints("bulk"))
+        transaction.on_commit(top_up, robust=True)
+    return int(made)
+
+
 def check(job: Job, *, trigger: Trigger | None = None) -> None:
     """Raises the LaunchRefused that a launch of `job` by `trigger` would meet right now."""
     now = timezone.now()
@@ -251,7 +278,7 @@ def _row(job: Job, *, cause: Cause, request: Request, parameters: dict[str, Any]
     return Run(
         job=job,
         job_version=job.version,
-        group=ClaimGroup.objects.get_or_create(job=job, key="")[0],
+        group=ClaimGroup.objects.get_or_create(job=job, key="", campaign=None)[0],
         status=Status.SCHEDULED if later else Status.QUEUED,
         priority=_priority(job, cause=cause, asked=request.priority),
         trigger_kind=cause.kind,
@@ -312,7 +339,11 @@ def _priority(job: Job, *, cause: Cause, asked: int | None) -> int:
 def _dedup_key(job: Job, parameters: Mapping[str, Any]) -> str | None:
     if not job.dedup_key_template:
         return None
-    template = templating.parse(job.dedup_key_template)
+    return dedup_key(templating.parse(job.dedup_key_template), parameters)
+
+
+def dedup_key(template: templating.Template, parameters: Mapping[str, Any]) -> str | None:
+    """The dedup key that a job's template makes of a run's parameters; None if they don't fill it."""
     if templating.is_absent(template, parameters):
         return None
     return template.fill(parameters)[:200] or None

@@ -28,22 +28,34 @@ class Moved:
 
 FINAL_WORDS = ", ".join(f"'{status.value}'" for status in FINAL)
 _MOVED = "r.id, r.job_id, r.status, r.lane, r.attempt, r.cancel_requested_at IS NOT NULL AS cancel_requested"
-_COUNTED = "r.trigger_id, r.trigger_kind, r.queued_at, r.started_at, r.finished_at"
+_COUNTED = "r.trigger_id, r.campaign_id, r.trigger_kind, r.queued_at, r.started_at, r.finished_at"
+# What of a result is summed up over a campaign's runs.
+_SUMMED = """CASE WHEN r.campaign_id IS NOT NULL AND r.status = 'succeeded' AND jsonb_typeof(r.result) = 'object'
+    THEN r.result END AS result"""
+# Numbers that are longer are no counts, and their sum might not be a number any more.
+_DIGITS = 30
 
 
 def move(update: str, arguments: Sequence[Any]) -> list[Moved]:
     """Runs `update`, an UPDATE of runs_run as r without RETURNING; returns the runs that it really moved."""
     statement = f"""
-        WITH moved AS ({update} RETURNING {_MOVED}, {_COUNTED}),
+        WITH moved AS ({update} RETURNING {_MOVED}, {_COUNTED}, {_SUMMED}),
         counted AS (
-            INSERT INTO runs_tallydelta (job_id, trigger_id, trigger_kind, lane, status, runs, timed,
+            INSERT INTO runs_tallydelta (job_id, trigger_id, campaign_id, trigger_kind, lane, status, runs, timed,
                                          duration_seconds, wait_seconds, last_run_id, last_run_at)
-            SELECT job_id, trigger_id, trigger_kind, lane, status, count(*), count(started_at),
+            SELECT job_id, trigger_id, campaign_id, trigger_kind, lane, status, count(*), count(started_at),
                    coalesce(sum(extract(epoch FROM finished_at - started_at)), 0),
                    coalesce(sum(extract(epoch FROM started_at - queued_at)), 0),
                    max(id), max(finished_at)
             FROM moved WHERE status IN ({FINAL_WORDS})
-            GROUP BY job_id, trigger_id, trigger_kind, lane, status),
+            GROUP BY job_id, trigger_id, campaign_id, trigger_kind, lane, status),
+        summed AS (
+            INSERT INTO runs_resultsum (campaign_id, field, sum, runs)
+            SELECT campaign_id, key, sum((value #>> '{{}}')::float8), count(*)
+            FROM moved, jsonb_each(result)
+            WHERE CASE WHEN jsonb_typeof(value) = 'number'
+                THEN length(key) <= 60 AND length(value #>> '{{}}') <= {_DIGITS} END
+            GROUP BY campaign_id, key),
         ended AS (
             INSERT INTO runs_ending (run_id)
             SELECT id FROM moved

@@ -14,7 +14,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
 
-from runs import dispatch, followers, lifecycle, tallies
+from runs import dispatch, followers, lifecycle, progress, tallies, tending
 from runs.models import Heartbeat, Idempotency, Lane, Run, Worker, WorkerProcess
 from runs.status import Status
 
@@ -59,6 +59,8 @@ def run(now: datetime) -> bool:
         lifecycle.enqueue,
         lifecycle.skip,
         tallies.fold,
+        progress.fold_sums,
+        tending.tend,
         partial(_forget, now),
         refill,
         *FOLLOWING,

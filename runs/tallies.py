@@ -45,7 +45,28 @@ _FOLD = """
         ON CONFLICT (hour, job_id, trigger_id, trigger_kind, lane, status) DO UPDATE SET
             runs = h.runs + excluded.runs, timed = h.timed + excluded.timed,
             duration_seconds = h.duration_seconds + excluded.duration_seconds,
-            wait_seconds = h.wait_seconds + excluded.wait_seconds)
+            wait_seconds = h.wait_seconds + excluded.wait_seconds),
+    campaigns AS (
+        INSERT INTO runs_campaigntally AS c (campaign_id, succeeded, failed, cancelled, skipped)
+        SELECT campaign_id,
+            coalesce(sum(runs) FILTER (WHERE status = 'succeeded'), 0),
+            coalesce(sum(runs) FILTER (WHERE status = 'failed'), 0),
+            coalesce(sum(runs) FILTER (WHERE status = 'cancelled'), 0),
+            coalesce(sum(runs) FILTER (WHERE status = 'skipped'), 0)
+        FROM gone WHERE campaign_id IS NOT NULL GROUP BY campaign_id
+        ON CONFLICT (campaign_id) DO UPDATE SET
+            succeeded = c.succeeded + excluded.succeeded, failed = c.failed + excluded.failed,
+            cancelled = c.cancelled + excluded.cancelled, skipped = c.skipped + excluded.skipped),
+    paces AS (
+        INSERT INTO runs_campaignpace AS p (campaign_id, at, succeeded, failed, other)
+        SELECT campaign_id, date_bin('10 seconds', last_run_at, 'epoch'),
+            coalesce(sum(runs) FILTER (WHERE status = 'succeeded'), 0),
+            coalesce(sum(runs) FILTER (WHERE status = 'failed'), 0),
+            coalesce(sum(runs) FILTER (WHERE status IN ('cancelled', 'skipped')), 0)
+        FROM gone WHERE campaign_id IS NOT NULL GROUP BY 1, 2
+        ON CONFLICT (campaign_id, at) DO UPDATE SET
+            succeeded = p.succeeded + excluded.succeeded, failed = p.failed + excluded.failed,
+            other = p.other + excluded.other)
     INSERT INTO runs_tally AS t (job_id, succeeded, failed, cancelled, skipped, duration_seconds, timed, last_run_id,
         last_run_at, last_run_status)
     SELECT job_id,

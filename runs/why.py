@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from runs.models import Run, Worker
+from runs.models import Campaign, Run, Worker
 from runs.status import Status
 
 
@@ -23,8 +23,10 @@ class Reason:
 _GATE = """
     SELECT gate.group_id, l.name, gate.blocker, l.paused_at, l.paused_by, l.paused_reason,
            j.paused_by, j.paused_until, j.paused_reason, j.max_concurrent_runs,
-           ARRAY(SELECT id FROM runs_run b WHERE b.job_id = gate.job_id AND b.status = 'running' LIMIT 3)
-    FROM runs_gate gate JOIN jobs_job j ON j.id = gate.job_id CROSS JOIN runs_lane l
+           ARRAY(SELECT id FROM runs_run b WHERE b.job_id = gate.job_id AND b.status = 'running' LIMIT 3),
+           g.campaign_id
+    FROM runs_gate gate JOIN jobs_job j ON j.id = gate.job_id JOIN runs_claimgroup g ON g.id = gate.group_id
+    CROSS JOIN runs_lane l
     WHERE gate.group_id = ANY(%s) AND l.name = ANY(%s)"""
 
 
@@ -70,7 +72,7 @@ def _held_back(runs: Sequence[Run]) -> dict[tuple[int, str], Reason]:
 
 
 def _blocked(lane: str, row: Sequence[Any]) -> Reason | None:
-    blocker, lane_at, lane_by, lane_why, job_by, job_until, job_why, limit, running = row
+    blocker, lane_at, lane_by, lane_why, job_by, job_until, job_why, limit, running, campaign_id = row
     if lane_at is not None:
         return Reason("lane_paused", f"The lane {lane} is paused{_details(lane_by, None, lane_why)}.")
     if blocker == "job_paused":
@@ -80,7 +82,20 @@ def _blocked(lane: str, row: Sequence[Any]) -> Reason | None:
     if blocker == "job_limit":
         by = ", ".join(f"#{number}" for number in running)
         return Reason(blocker, f"The job's limit of {limit} runs at a time is reached (by {by}).")
-    return None
+    return _held_by_campaign(blocker, Campaign.objects.get(pk=campaign_id)) if blocker else None
+
+
+def _held_by_campaign(blocker: str, campaign: Campaign) -> Reason:
+    which = f"campaign #{campaign.pk} {campaign.name}"
+    if blocker == "campaign_paused":
+        return Reason(
+            blocker, f"The {which} is paused{_details(campaign.paused_by, None, campaign.paused_reason)}."
+        )
+    if blocker == "campaign_window":
+        return Reason(blocker, f"The {which} starts runs only at {campaign.window}.")
+    if blocker == "campaign_rate":
+        return Reason(blocker, f"The {which} starts no more than {campaign.rate_per_second:g} runs a second.")
+    return Reason(blocker, f"The {which} is being cancelled.")
 
 
 def _live_lanes() -> set[str]:

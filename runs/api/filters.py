@@ -61,6 +61,7 @@ class RunFilter(FilterSet):
     tag = _filter(_NAME, "by_tag", "A tag it has; of several all.")
     parent = _filter(_ID, "by_id", "The run that caused it.")
     root = _filter(_ID, "by_id", "The first run of its chain.")
+    campaign = _filter(_ID, "by_id", "The campaign it belongs to.")
     retry_of = _filter(_ID, "by_id", "The run that it repeats.")
     lane = _filter(_words(LANES), "by_lane", f"The lane; {_UNINDEXED}.")
     failure_reason = _filter(_words(FailureReason.values), "by_failure", f"How it failed; {_UNINDEXED}.")
@@ -96,7 +97,7 @@ class RunFilter(FilterSet):
 
     def by_kind(self, queryset: RunQuerySet, name: str, value: str) -> RunQuerySet:
         kinds = self._each(name, lambda text: _one_of(text, TriggerKind.values))
-        if TriggerKind.CAMPAIGN in kinds:
+        if TriggerKind.CAMPAIGN in kinds and not self.data.get("campaign"):
             self._need_bound(name, "trigger=campaign")
         return queryset.filter(trigger_kind__in=kinds)
 

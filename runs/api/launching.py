@@ -64,14 +64,11 @@ class LaunchView(Endpoint):
 
     def _once(self, request: Request, make: Callable[[], Launched]) -> Answer:
         """Launches once for the request's Idempotency-Key; without one, each time."""
-        key = request.headers.get("Idempotency-Key")
+        key = idempotency_key(request)
         if key is None:
             return Answer(launched=make(), replayed=False)
-        if not _KEY.fullmatch(key):
-            raise InvalidHeader([_bad_key(key)])
-        by_key = isinstance(request.auth, ApiKey)
         return idempotency.once(
-            credential=f"key:{request.auth.pk}" if by_key else f"user:{request.user.pk}",
+            credential=credential(request),
             key=key,
             fingerprint=idempotency.fingerprint(path=request.path, body=self.raw_body),
             launch=make,
@@ -115,6 +112,19 @@ class TriggerJobView(LaunchView):
             return launch.launch(job, cause=cause, request=wanted)
 
         return self.launched(request, make, message=f"Triggered job '{job.name}'")
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The key by which a repetition of the request is known, if it has one; raises InvalidHeader."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise InvalidHeader([_bad_key(key)])
+    return key
+
+
+def credential(request: Request) -> str:
+    """Whose the idempotency keys of a request are."""
+    return f"key:{request.auth.pk}" if isinstance(request.auth, ApiKey) else f"user:{request.user.pk}"
 
 
 def _remote_trigger(job: Job) -> Trigger:

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from jobs import parameters, wire
-from jobs.fields import Absent, Instant, Text, Value
+from jobs.fields import Instant, Text, Value
 from jobs.priority import LANES
 from runs import why
 from runs.models import Run, TriggerKind

@@ -1,5 +1,6 @@
 """What happened: runs, what is written beside them, and the workers that carry them."""
 
+from runs.models.campaign import Campaign, CampaignPace, CampaignStatus, CampaignTally, Recipient, ResultSum
 from runs.models.following import Ending, Following
 from runs.models.lane import ClaimGroup, Lane
 from runs.models.names import run_id, run_name
@@ -9,6 +10,10 @@ from runs.models.tally import HourlyTally, Tally, TallyDelta
 from runs.models.worker import Heartbeat, Worker, WorkerProcess
 
 __all__ = [
+    "Campaign",
+    "CampaignPace",
+    "CampaignStatus",
+    "CampaignTally",
     "ClaimGroup",
     "Ending",
     "Following",
@@ -17,6 +22,8 @@ __all__ = [
     "Idempotency",
     "Lane",
     "LogChunk",
+    "Recipient",
+    "ResultSum",
     "Run",
     "RunEvent",
     "RunLabel",

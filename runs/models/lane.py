@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from jobs import priority as priorities
 from jobs.models import Job
+from runs.models.campaign import Campaign
 
 
 class Lane(models.Model):
@@ -27,7 +28,7 @@ class Lane(models.Model):
 
 
 class ClaimGroup(models.Model):
-    """Runs that are held back together: one for each job and concurrency key.
+    """Runs that are held back together: one for each job and concurrency key, and one for each campaign.
 
     A claim looks at the head of each group that has queued runs, so that a hundred thousand runs of a
     paused or limited job cost it one look and never stand before the others.
@@ -35,10 +36,15 @@ class ClaimGroup(models.Model):
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+")
     key = models.CharField(max_length=200, blank=True, default="")
+    campaign = models.ForeignKey(Campaign, null=True, on_delete=models.CASCADE, related_name="+")
+    # Until when the permits of a campaign's rate are used up (GCRA: its theoretical arrival time).
+    paced_until = models.DateTimeField(null=True)
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(name="claimgroup_once", fields=["job", "key"]),
+            models.UniqueConstraint(
+                name="claimgroup_once", fields=["job", "key", "campaign"], nulls_distinct=False
+            ),
         ]
 
     def __str__(self) -> str:

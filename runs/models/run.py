@@ -12,12 +12,12 @@ from django.db.models.functions import Now
 
 from jobs import priority as priorities
 from jobs.models import Job
+from runs.models.campaign import Campaign
 from runs.models.lane import ClaimGroup
 from runs.models.names import run_id, run_name
 from runs.models.worker import WorkerProcess
 from runs.status import FINAL, MOVES, OPEN, FailureReason, Status
 from triggers.models import ApiKey, Trigger
-
 
 _ALLOWED_MOVES = ", ".join(f"'{old}>{new}'" for old, news in MOVES.items() for new in news)
 
@@ -106,6 +106,15 @@ class Run(models.Model):
     )
     retry_of = models.ForeignKey(
         "self", null=True, on_delete=models.SET_NULL, related_name="retries", db_index=False
+    )
+    # No constraint: checking it for each of a campaign's runs would cost more than making them.
+    campaign = models.ForeignKey(
+        Campaign,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        related_name="runs",
+        db_index=False,
+        db_constraint=False,
     )
     # How many runs caused by runs lie between it and the first one (`runs.launch` stops loops by it).
     hops = models.PositiveSmallIntegerField(default=0, db_default=0)
@@ -248,6 +257,14 @@ class Run(models.Model):
             models.Index(name="run_parent", fields=["parent"], condition=Q(parent__isnull=False)),
             models.Index(name="run_root", fields=["root", "-id"], condition=Q(root__isnull=False)),
             models.Index(name="run_retry_of", fields=["retry_of"], condition=Q(retry_of__isnull=False)),
+            models.Index(
+                name="run_campaign", fields=["campaign", "-id"], condition=Q(campaign__isnull=False)
+            ),
+            models.Index(
+                name="run_campaign_failed",
+                fields=["campaign", "-id"],
+                condition=Q(campaign__isnull=False, status=Status.FAILED),
+            ),
         ]
         triggers: ClassVar = [
             # Which moves are refused is its condition, which costs a microsecond a row, and not its function,

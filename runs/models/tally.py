@@ -30,6 +30,7 @@ class TallyDelta(models.Model):
 
     job_id = models.BigIntegerField()
     trigger_id = models.BigIntegerField(null=True)
+    campaign_id = models.BigIntegerField(null=True)
     trigger_kind = models.CharField(max_length=50)
     lane = models.CharField(max_length=10)
     status = models.CharField(max_length=10)

@@ -1,0 +1,77 @@
+"""The statements by which many runs of a campaign are made at once. Used by `runs.launch` only.
+
+Each makes one portion, and in the same statement counts what is skipped and notes how far the campaign is: whoever
+dies in between leaves neither a gap nor a repeat. No labels are written: a campaign's runs are found by their
+recipient's key.
+"""
+
+from typing import Final
+
+_COLUMNS: Final = """id, job_id, job_version, group_id, campaign_id, status, priority, trigger_kind, trigger_name,
+    cause, hops, context, parameters, target, tags, metadata, dedup_key, persistent, retry_of_id, created_by_id,
+    api_key_id, attempt, max_attempts, failed_attempts, lost_attempts, attempts, worker, cancelled_by, skip_reason,
+    created_at, queued_at, finished_at"""
+_BEGIN: Final = "0, j.max_attempts, 0, 0, '[]'::jsonb, '', ''"
+
+# What can't be queued is made as skipped: an inactive recipient, and one whose dedup key has an open run already
+# or comes a second time in this portion.
+_SKIPPED: Final = """CASE WHEN NOT p.is_active THEN 'The recipient is inactive.'
+    WHEN p.dedup_key IS NOT NULL AND (p.place > 1 OR EXISTS (
+        SELECT 1 FROM runs_run o WHERE o.job_id = j.id AND o.dedup_key = p.dedup_key
+          AND o.status IN ('scheduled', 'queued', 'running', 'waiting')))
+    THEN 'A run with the same dedup key is open.' ELSE '' END"""
+
+# A portion is a span of run ids, behind `after` up to `upto`. The campaign is compared by an expression that no index
+# has, or the planner would rather look at all its recipients for each portion. Returns how many runs were made and
+# how many of them are queued.
+EXPAND: Final = f"""
+    WITH c AS (SELECT * FROM runs_campaign WHERE id = %(campaign)s),
+    portion AS (
+        SELECT r.*, CASE WHEN r.dedup_key IS NOT NULL
+            THEN row_number() OVER (PARTITION BY r.dedup_key ORDER BY r.is_active DESC, r.run_id) END AS place
+        FROM (
+            SELECT r.* FROM runs_recipient r
+            WHERE r.run_id > %(after)s AND r.run_id <= %(upto)s AND r.campaign_id + 0 = %(campaign)s
+              AND r.fault IS NULL) r),
+    made AS (
+        INSERT INTO runs_run ({_COLUMNS})
+        SELECT p.run_id, j.id, j.version, %(group)s, c.id,
+            CASE WHEN why.skipped = '' THEN 'queued' ELSE 'skipped' END,
+            100, 'campaign', '', %(cause)s, 0, '{{}}'::jsonb, j.defaults || c.parameters || p.parameters, p.key,
+            j.tags, '{{}}'::jsonb, p.dedup_key, false, NULL, NULL, NULL, {_BEGIN}, why.skipped,
+            clock_timestamp(), CASE WHEN why.skipped = '' THEN clock_timestamp() END,
+            CASE WHEN why.skipped <> '' THEN clock_timestamp() END
+        FROM c JOIN jobs_job j ON j.id = c.job_id CROSS JOIN portion p
+        CROSS JOIN LATERAL (SELECT {_SKIPPED} AS skipped) why
+        RETURNING id, job_id, status, lane, finished_at),
+    counted AS (
+        INSERT INTO runs_tallydelta (job_id, campaign_id, trigger_kind, lane, status, runs, timed,
+                                     duration_seconds, wait_seconds, last_run_id, last_run_at)
+        SELECT job_id, %(campaign)s, 'campaign', lane, status, count(*), 0, 0, 0, max(id), max(finished_at)
+        FROM made WHERE status = 'skipped' GROUP BY job_id, lane, status),
+    moved AS (
+        UPDATE runs_campaign SET launched = launched + (SELECT count(*) FROM made),
+               expanded_upto = %(upto)s
+        WHERE id = %(campaign)s)
+    SELECT count(*), count(*) FILTER (WHERE status = 'queued') FROM made"""  # noqa: S608
+
+# A failed run is retried once: what was retried already, by whomever, is left alone, and so is one whose dedup key
+# has an open run.
+RETRY: Final = f"""
+    WITH c AS (SELECT * FROM runs_campaign WHERE id = %(campaign)s),
+    made AS (
+        INSERT INTO runs_run ({_COLUMNS})
+        SELECT nextval('runs_run_id_seq'), j.id, j.version, r.group_id, c.id, 'queued', r.priority, 'manual', '',
+            'Retry of #' || r.id || ' in the campaign ' || c.name || ' by ' || c.retried_by, 0, r.context, r.parameters,
+            r.target, r.tags, r.metadata, r.dedup_key, r.persistent, r.id, NULL, NULL, {_BEGIN}, '',
+            clock_timestamp(), clock_timestamp(), NULL
+        FROM c JOIN jobs_job j ON j.id = c.job_id
+        JOIN runs_run r ON r.campaign_id = c.id AND r.status = 'failed' AND r.id <= c.retry_upto
+        WHERE NOT EXISTS (SELECT 1 FROM runs_run again WHERE again.retry_of_id = r.id)
+        ORDER BY r.id LIMIT %(limit)s
+        ON CONFLICT DO NOTHING
+        RETURNING id),
+    moved AS (
+        UPDATE runs_campaign SET retried = retried + (SELECT count(*) FROM made)
+        WHERE id = %(campaign)s AND EXISTS (SELECT 1 FROM made))
+    SELECT count(*), count(*) FROM made"""  # noqa: S608

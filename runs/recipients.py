@@ -1,0 +1,160 @@
+"""Decides who is a recipient: checks each line that was sent and stages it, so that runs can be made of it."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+from django.db import connection
+from django.db.models import Max, Min
+
+from jobs import parameters as job_parameters
+from jobs.executors import templating
+from jobs.expectations import shown
+from jobs.faults import Fault
+from jobs.models import Job
+from runs.launch import dedup_key
+from runs.models import Campaign, Recipient
+from runs.models.campaign import KEY_LENGTH
+from runs.plain import plain_text
+from runs.streams import FIELDS, Line
+
+# So many invalid lines are kept for the report; the others are only counted.
+REPORT_LIMIT: Final = 10_000
+_LINES_A_PIECE: Final = 1000
+_COPY: Final = """COPY runs_recipient (campaign_id, line, key, parameters, is_active, dedup_key, fault)
+    FROM STDIN"""
+# Repeats of a key are found side by side in the index.
+_DROP_REPEATS: Final = """
+    DELETE FROM runs_recipient WHERE run_id IN (
+        SELECT run_id FROM (
+            SELECT run_id, lag(key) OVER (ORDER BY key, run_id) = key AS is_repeat
+            FROM runs_recipient WHERE campaign_id = %s AND fault IS NULL) ordered
+        WHERE is_repeat)"""
+
+
+def stage(campaign: Campaign, lines: Iterable[Line]) -> None:
+    """Stages every line for `campaign` and counts: `total`, `invalid` and `duplicates` are saved.
+
+    Belongs into the transaction that makes the campaign. Reads `lines` as the database takes them: never are
+    there more than some thousands in memory. A recipient's parameters are checked as its run's would be.
+    """
+    staging = _Staging(campaign)
+    with connection.cursor() as cursor:
+        # It takes as long as the sender takes.
+        cursor.execute("SET LOCAL statement_timeout = '15min'")
+        with connection.wrap_database_errors, cursor.cursor.copy(_COPY) as copy:
+            for piece in staging.pieces(lines):
+                copy.write(piece)
+        cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
+        cursor.execute(_DROP_REPEATS, [campaign.pk])
+        campaign.duplicates = cursor.rowcount
+    campaign.total, campaign.invalid = staging.valid - campaign.duplicates, staging.invalid
+    ends = Recipient.objects.filter(campaign=campaign).aggregate(first=Min("run_id"), last=Max("run_id"))
+    campaign.recipients_from = (ends["first"] or 1) - 1
+    campaign.expanded_upto, campaign.recipients_upto = campaign.recipients_from, ends["last"] or 0
+    campaign.save(
+        update_fields=[
+            *("total", "invalid", "duplicates", "recipients_from", "recipients_upto", "expanded_upto")
+        ]
+    )
+
+
+class _Staging:
+    """Turns lines into what COPY reads, and counts them."""
+
+    def __init__(self, campaign: Campaign) -> None:
+        job = campaign.job
+        self.valid = self.invalid = 0
+        self._campaign = campaign.pk
+        self._shared = job_parameters.merge(job.defaults, campaign.parameters)
+        self._check = job_parameters.checker(job.schema)
+        self._dedup_key = _dedup_keys(job)
+
+    def pieces(self, lines: Iterable[Line]) -> Iterator[str]:
+        """The text that COPY reads, some lines at a time."""
+        waiting: list[str] = []
+        for number, given in lines:
+            waiting.append(self._line(number, given))
+            if len(waiting) == _LINES_A_PIECE:
+                yield "".join(waiting)
+                waiting.clear()
+        yield "".join(waiting)
+
+    def _line(self, number: int, given: Any) -> str:
+        faults = (
+            given if isinstance(given, list) and given and isinstance(given[0], Fault) else _faults(given)
+        )
+        if not faults:
+            own = given.get("parameters") or {}
+            merged = {**self._shared, **own}
+            faults = self._check(merged)
+            if not faults:
+                self.valid += 1
+                return self._copied(number, str(given["key"]), own, given.get("active", True), merged)
+        self.invalid += 1
+        return self._refused(number, given, faults) if self.invalid <= REPORT_LIMIT else ""
+
+    def _copied(
+        self, number: int, key: str, own: Mapping[str, Any], is_active: bool, merged: Mapping[str, Any]
+    ) -> str:
+        dedup = self._dedup_key(merged) if self._dedup_key else None
+        written = _escaped(json.dumps(own)) if own else "{}"
+        dedup_text = r"\N" if dedup is None else _escaped(dedup)
+        active = "t" if is_active else "f"
+        return f"{self._campaign}\t{number}\t{_escaped(key)}\t{written}\t{active}\t{dedup_text}\t\\N\n"
+
+    def _refused(self, number: int, given: Any, faults: list[Fault]) -> str:
+        key = given.get("key", "") if isinstance(given, Mapping) else ""
+        text = plain_text(key if isinstance(key, str) else shown(key))[:KEY_LENGTH]
+        report = _escaped(plain_text(json.dumps([asdict(fault) for fault in faults])))
+        return f"{self._campaign}\t{number}\t{_escaped(text)}\t{{}}\tf\t\\N\t{report}\n"
+
+
+def _faults(given: Any) -> list[Fault]:
+    """What is wrong with a recipient before its parameters are looked at."""
+    if not isinstance(given, dict):
+        detail = (
+            f'The recipient is {shown(given)}; expected an object such as {{"key": "…", "parameters": {{}}}}.'
+        )
+        return [Fault(pointer="", code="type", detail=detail)]
+    found = []
+    key = given.get("key")
+    if not _is_key(key):
+        detail = (
+            f"The key is {shown(key)}; expected a text of 1 to {KEY_LENGTH} characters, or a whole number."
+        )
+        found.append(Fault(pointer="/key", code="key", detail=detail))
+    own = given.get("parameters")
+    if own is not None and not isinstance(own, dict):
+        detail = f"The parameters are {shown(own)}; expected an object."
+        found.append(Fault(pointer="/parameters", code="type", detail=detail))
+    if not isinstance(given.get("active", True), bool):
+        detail = f"'active' is {shown(given['active'])}; expected true or false."
+        found.append(Fault(pointer="/active", code="type", detail=detail))
+    if given.keys() - FIELDS:
+        detail = f"{shown(min(given.keys() - FIELDS))} is unknown; expected only key, parameters and active."
+        found.append(Fault(pointer="", code="unknown", detail=detail))
+    return found
+
+
+def _is_key(key: Any) -> bool:
+    if isinstance(key, str):
+        return 0 < len(key) <= KEY_LENGTH and (key.isprintable() or plain_text(key) == key)
+    return isinstance(key, int) and not isinstance(key, bool) and key.bit_length() < 128
+
+
+def _dedup_keys(job: Job) -> Callable[[Mapping[str, Any]], str | None] | None:
+    if not job.dedup_key_template:
+        return None
+    template = templating.parse(job.dedup_key_template)
+    return lambda merged: dedup_key(template, merged)
+
+
+def _escaped(text: str) -> str:
+    """`text` as COPY reads it."""
+    if "\\" in text:
+        text = text.replace("\\", "\\\\")
+    if text.isprintable():
+        return text
+    return text.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")

@@ -1,0 +1,26 @@
+"""Writes what people take home of a campaign: its invalid recipients, as a CSV."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from runs.models import Campaign, Recipient
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def invalid(campaign: Campaign) -> Iterator[str]:
+    """The lines of a CSV: each fault of each invalid recipient, with line, key, field and reason."""
+    yield _written(("line", "key", "field", "reason"))
+    rows = Recipient.objects.filter(campaign=campaign, fault__isnull=False).order_by("run_id")
+    for line, key, faults in rows.values_list("line", "key", "fault").iterator(chunk_size=1000):
+        for fault in faults or ():
+            yield _written((str(line), key, fault["pointer"].removeprefix("/"), fault["detail"]))
+
+
+def _written(cells: Iterable[str]) -> str:
+    """One line; a cell that a spreadsheet would take for a formula is quoted as text."""
+    line = io.StringIO()
+    csv.writer(line).writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
+    return line.getvalue()

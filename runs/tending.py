@@ -1,0 +1,161 @@
+"""Tends campaigns: does what their status asks for, a portion at a time, each in one transaction of its own.
+
+Called right after an order and by every sweep. A campaign that another tends right now is passed over.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import structlog
+from django.db import DatabaseError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from runs import campaigns, dispatch, launch, lifecycle, progress
+from runs.models import Campaign, CampaignStatus, Run
+from runs.models.campaign import TENDED
+from runs.progress import Progress
+
+log = structlog.get_logger(__name__)
+
+PORTION: Final = 10_000
+CANCEL_PORTION: Final = 5_000
+# How long an order is carried out before it is answered; the sweep does the rest.
+AT_ONCE_SECONDS: Final = 3.0
+SWEEP_SECONDS: Final = 1.0
+# A failure rate of fewer runs says nothing.
+JUDGED_AT_LEAST: Final = 20
+Status = CampaignStatus
+
+
+def at_once(campaign: Campaign, *, seconds: float = AT_ONCE_SECONDS) -> None:
+    """Carries a fresh order out as far as that goes in `seconds`; a fault of the database is left to the sweep."""
+    until = time.monotonic() + seconds
+    try:
+        while _step(campaign.pk) and time.monotonic() < until:
+            pass
+    except DatabaseError as error:
+        log.warning("campaign_left_to_the_sweep", campaign_id=campaign.pk, error=str(error).strip())
+    campaign.refresh_from_db()
+
+
+def tend(*, seconds: float = SWEEP_SECONDS) -> None:
+    """Does for all campaigns what is to be done, in turns, for about `seconds`."""
+    until = time.monotonic() + seconds
+    waiting = list(Campaign.objects.filter(status__in=TENDED).order_by("pk").values_list("pk", flat=True))
+    while waiting:
+        waiting = [number for number in waiting if _step(number)]
+        if time.monotonic() > until:
+            break
+
+
+def wake() -> None:
+    """Wakes the lane's slots if a campaign has a rate: permits come with time, and nobody else says so."""
+    paced = Campaign.objects.filter(rate_per_second__isnull=False, status__in=TENDED)
+    if paced.exists():
+        dispatch.top_up("bulk", dispatch.most_hints("bulk"))
+
+
+def _step(number: int) -> bool:
+    """Does one portion of what the campaign's status asks for; says whether to look again at once."""
+    with transaction.atomic():
+        rows = Campaign.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
+        campaign = rows.select_related("job").filter(pk=number).first()
+        if campaign is None:
+            return False
+        match campaign.status:
+            case Status.SCHEDULED:
+                return _start_when_due(campaign)
+            case Status.EXPANDING:
+                return _expand(campaign)
+            case Status.RUNNING:
+                return _retry(campaign) if campaign.retry_upto is not None else _judge(campaign)
+            case Status.CANCELLING:
+                return _cancel(campaign)
+    return False
+
+
+def _start_when_due(campaign: Campaign) -> bool:
+    now = timezone.now()
+    if campaign.start_at is not None and campaign.start_at > now:
+        return False
+    campaigns.move(campaign, Status.EXPANDING, started_at=now)
+    return True
+
+
+def _expand(campaign: Campaign) -> bool:
+    """Makes a portion of runs; of a campaign with a canary, no more than that at first."""
+    end = campaign.recipients_upto
+    if campaign.canary is not None and not campaign.is_canary_passed:
+        end = _end_of_canary(campaign, campaign.canary)
+    upto = min(campaign.expanded_upto + PORTION, end)
+    if upto > campaign.expanded_upto:
+        launch.launch_recipients(campaign, upto=upto)
+    if upto >= end:
+        campaigns.move(campaign, Status.RUNNING)
+    return True
+
+
+def _end_of_canary(campaign: Campaign, size: int) -> int:
+    """The last of the first `size` recipients, by its run's id."""
+    valid = campaign.recipients.filter(fault__isnull=True, run_id__lte=campaign.recipients_upto)
+    first = (
+        valid.filter(run_id__gt=campaign.recipients_from).order_by("run_id").values_list("run_id", flat=True)
+    )
+    return max(first[:size], default=campaign.recipients_upto)
+
+
+def _retry(campaign: Campaign) -> bool:
+    if not launch.retry_recipients(campaign, limit=PORTION):
+        Campaign.objects.filter(pk=campaign.pk).update(retry_upto=None)
+    return True
+
+
+def _judge(campaign: Campaign) -> bool:
+    """Ends a campaign whose runs have ended, and pauses one whose canary has, or of which too much failed."""
+    seen = progress.of_campaign(campaign)
+    if reason := _too_much_failed(campaign, seen):
+        campaigns.hold(campaign, by=campaigns.FAILURE_RATE, reason=reason)
+    elif seen.open:
+        return False
+    elif campaign.launched < campaign.total:
+        reason = (
+            f"The first {campaign.launched} runs have ended: {seen.succeeded} succeeded, {seen.failed} failed. "
+            f"Go on with the other {campaign.total - campaign.launched}?"
+        )
+        campaigns.hold(campaign, by=campaigns.CANARY, reason=reason)
+    else:
+        campaigns.move(campaign, Status.DONE, finished_at=timezone.now())
+    return False
+
+
+def _too_much_failed(campaign: Campaign, seen: Progress) -> str:
+    """Why it is to stop; "" if not. What was judged when somebody last let it go on does not count."""
+    most = campaign.stop_on_failure_rate
+    failed = seen.failed - campaign.judged_failed
+    judged = failed + seen.succeeded - campaign.judged_succeeded
+    if most is None or judged < JUDGED_AT_LEAST or failed / judged <= most:
+        return ""
+    return f"{failed} of {judged} runs failed, which is more than {most:.1%}."
+
+
+def _cancel(campaign: Campaign) -> bool:
+    for runs in _open_runs(campaign):
+        if lifecycle.cancel(runs[:CANCEL_PORTION], by=campaign.cancelled_by):
+            return True
+    if not progress.of_campaign(campaign).open:
+        campaigns.move(campaign, Status.CANCELLED, finished_at=timezone.now())
+    return False
+
+
+def _open_runs(campaign: Campaign) -> Iterator[QuerySet[Run]]:
+    """What is left to be cancelled, by the index that finds it."""
+    own = Run.objects.filter(campaign=campaign)
+    yield own.filter(status=Run.Status.QUEUED, lane="bulk", group__campaign=campaign).order_by(
+        "priority", "pk"
+    )
+    yield own.filter(status__in=(Run.Status.SCHEDULED, Run.Status.WAITING)).order_by("due_at")
+    yield own.filter(status=Run.Status.RUNNING, job=campaign.job, cancel_requested_at__isnull=True).order_by(
+        "pk"
+    )
