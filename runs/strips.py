@@ -1,4 +1,4 @@
-"""The last results of jobs and of schedules, the newest first, each in one query however many are asked for."""
+"""The last results of jobs, schedules and dependencies, newest first, each in one query however many are asked for."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,6 +22,17 @@ _OF_SCHEDULES = """
         WHERE trigger_id = asked.id ORDER BY slot DESC LIMIT %s) o
     LEFT JOIN runs_run r ON r.id = o.run_id
     ORDER BY asked.id, o.slot DESC"""
+
+_OF_DEPENDENCIES = """
+    SELECT asked.id, f.run_id,
+        coalesce(r.status, CASE f.outcome WHEN 'fired' THEN '' WHEN 'pending' THEN 'waiting' ELSE f.outcome END),
+        r.failure_reason, r.cancel_requested_at IS NOT NULL
+    FROM unnest(%s::bigint[]) AS asked(id)
+    CROSS JOIN LATERAL (
+        SELECT id, outcome, run_id FROM runs_following
+        WHERE trigger_id = asked.id ORDER BY id DESC LIMIT %s) f
+    LEFT JOIN runs_run r ON r.id = f.run_id
+    ORDER BY asked.id, f.id DESC"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,11 @@ def of_jobs(job_ids: Iterable[int], *, count: int = 20) -> dict[int, list[Result
 def of_schedules(trigger_ids: Iterable[int], *, count: int = 20) -> dict[int, list[Result]]:
     """What became of the last `count` slots of each schedule."""
     return _strips(_OF_SCHEDULES, list(trigger_ids), count)
+
+
+def of_dependencies(trigger_ids: Iterable[int], *, count: int = 20) -> dict[int, list[Result]]:
+    """What the last `count` upstream runs of each dependency led to."""
+    return _strips(_OF_DEPENDENCIES, list(trigger_ids), count)
 
 
 def _strips(query: str, ids: list[int], count: int) -> dict[int, list[Result]]:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from runs.views import acts, dashboard, job_list, job_page, run_list, run_page, schedule_list
+from runs.views import acts, dashboard, graph_page, job_list, job_page, run_list, run_page, schedule_list
 
 app_name = "pages"
 urlpatterns = [
@@ -18,5 +18,6 @@ urlpatterns = [
     path("jobs/", job_list.job_list, name="jobs"),
     path("jobs/<slug:slug>/", job_page.job_page, name="job"),
     path("jobs/<slug:slug>/run/", job_page.run_job, name="run-job"),
+    path("graph/", graph_page.graph_page, name="graph"),
     path("schedules/", schedule_list.schedule_list, name="schedules"),
 ]

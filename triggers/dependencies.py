@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 
 from jobs.models import Job
 from triggers import graph
-from triggers.models import Condition, Kind, Trigger, Upstream
+from triggers.models import Condition, Kind, Needs, Trigger, Upstream
 from triggers.models.upstream import LOCK
 
 # Which endings of the upstream run fire a dependent (product.md, Conditions); a skipped run fires none.
@@ -112,6 +112,26 @@ def objection(trigger: Trigger, *, status: str) -> str | None:
 def ended(status: str) -> str:
     """A final status as a sentence says it: "succeeded", "was cancelled"."""
     return status if status in {"succeeded", "failed"} else f"was {status}"
+
+
+def described(trigger: Trigger, upstreams: Sequence[Job]) -> str:
+    """The rule in words: "after ingest, on success, 5 minutes later"."""
+    names = [job.slug for job in upstreams]
+    several = "all of " if trigger.needs == Needs.ALL else "any of "
+    parts = [f"after {several if len(names) > 1 else ''}{', '.join(names) or 'nothing'}"]
+    parts.append(trigger.get_condition_display().lower())
+    if trigger.needs == Needs.ALL and len(names) > 1:
+        parts.append(f"within {_minutes(trigger.window_minutes)}")
+    if trigger.delay_minutes:
+        parts.append(f"{_minutes(trigger.delay_minutes)} later")
+    return ", ".join(parts)
+
+
+def _minutes(number: int) -> str:
+    hours, rest = divmod(number, 60)
+    if hours and not rest:
+        return f"{hours} hour{'s' if hours > 1 else ''}"
+    return f"{number} minute{'s' if number > 1 else ''}"
 
 
 def check(*, job: Job, upstreams: Iterable[Job], trigger: Trigger | None = None) -> None:

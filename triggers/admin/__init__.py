@@ -1,7 +1,8 @@
-"""What operators see and do of schedules, remote triggers and API keys in the admin."""
+"""What operators see and do of schedules, dependencies, remote triggers and API keys in the admin."""
 
+from triggers.admin.dependencies import DependencyAdmin
 from triggers.admin.keys import ApiKeyAdmin
 from triggers.admin.remote import RemoteTriggerAdmin
 from triggers.admin.schedules import ScheduleAdmin
 
-__all__ = ["ApiKeyAdmin", "RemoteTriggerAdmin", "ScheduleAdmin"]
+__all__ = ["ApiKeyAdmin", "DependencyAdmin", "RemoteTriggerAdmin", "ScheduleAdmin"]
