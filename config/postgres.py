@@ -16,6 +16,7 @@ import psutil
 from config.children import Account, Program, start, wait_until
 from config.embedded import OLDEST_POSTGRES, Unavailable
 
+ORPHAN_SECONDS = 5.0
 ROLE = "headway"
 DATABASE = "postgres"  # the one that initdb makes; nothing else lives in this cluster
 
@@ -165,21 +166,30 @@ def end_leftovers(data: Path) -> None:
     Two servers on one cluster would destroy it, so the lock goes only when nobody works there. The caller
     holds the lock on the home; the number in the file may meanwhile belong to a stranger.
     """
-    for signal_, seconds in ((signal.SIGINT, 5.0), (signal.SIGKILL, 5.0)):
+    for process in _postmasters(data):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGINT)
+    if not wait_until(lambda: not _processes(data), seconds=ORPHAN_SECONDS):
         for process in _processes(data):
             with contextlib.suppress(psutil.NoSuchProcess):
-                process.send_signal(signal_)
-        if wait_until(lambda: not _processes(data), seconds=seconds):
-            (data / "postmaster.pid").unlink(missing_ok=True)
-            return
-    raise Unavailable(f"Another PostgreSQL works on {data} and can't be stopped.")
+                process.kill()
+    if not wait_until(lambda: not _processes(data), seconds=ORPHAN_SECONDS):
+        raise Unavailable(f"Another PostgreSQL works on {data} and can't be stopped.")
+    (data / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _postmasters(data: Path) -> list[psutil.Process]:
+    """Those whose parent is not a server too; to the others a signal means something else."""
+    found = _processes(data)
+    pids = {process.pid for process in found}
+    return [process for process in found if process.info["ppid"] not in pids]
 
 
 def _processes(data: Path) -> list[psutil.Process]:
     """The server processes on this cluster: PostgreSQL's working folder is its data folder."""
     return [
         process
-        for process in psutil.process_iter(["name", "cwd"])
+        for process in psutil.process_iter(["name", "cwd", "ppid"])
         if process.info["name"] == "postgres" and process.info["cwd"] == str(data)
     ]
 
