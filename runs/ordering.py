@@ -140,10 +140,10 @@ def format_of(name: str) -> str:
     return "ndjson" if name.lower().endswith((".ndjson", ".jsonl")) else "csv"
 
 
-def from_texts(texts: Mapping[str, str]) -> dict[str, Any]:
+def from_texts(texts: Mapping[str, str], *, whole: bool = True) -> dict[str, Any]:
     """Options as a form or a query gives them: texts, of which those that are to be something else are JSON.
 
-    An empty text is no option. Raises InvalidBody.
+    An empty text is no option. `whole`: they are those of an order, and not of a change. Raises InvalidBody.
     """
     given: dict[str, Any] = {}
     for name, text in texts.items():
@@ -154,7 +154,7 @@ def from_texts(texts: Mapping[str, str]) -> dict[str, Any]:
         if declared.get("type", "string") != "string":
             with suppress(ValueError, RecursionError):  # then the schema says what was expected
                 given[name] = json.loads(text)
-    checked(given, UPLOAD)
+    checked(given, UPLOAD if whole else CHANGES)
     return given
 
 

@@ -2,7 +2,20 @@
 
 from django.urls import path
 
-from runs.views import acts, dashboard, graph_page, job_list, job_page, run_list, run_page, schedule_list
+from runs.views import (
+    acts,
+    campaign_acts,
+    campaign_form,
+    campaign_list,
+    campaign_page,
+    dashboard,
+    graph_page,
+    job_list,
+    job_page,
+    run_list,
+    run_page,
+    schedule_list,
+)
 
 app_name = "pages"
 urlpatterns = [
@@ -20,4 +33,14 @@ urlpatterns = [
     path("jobs/<slug:slug>/run/", job_page.run_job, name="run-job"),
     path("graph/", graph_page.graph_page, name="graph"),
     path("schedules/", schedule_list.schedule_list, name="schedules"),
+    path("campaigns/", campaign_list.campaign_list, name="campaigns"),
+    path("campaigns/new/", campaign_form.order_campaign, name="order-campaign"),
+    path("campaigns/<int:number>/", campaign_page.campaign_page, name="campaign"),
+    path("campaigns/<int:number>/live/", campaign_page.campaign_live, name="campaign-live"),
+    path("campaigns/<int:number>/report/", campaign_page.campaign_report, name="campaign-report"),
+    path("campaigns/<int:number>/pause/", campaign_acts.pause, name="campaign-pause"),
+    path("campaigns/<int:number>/resume/", campaign_acts.resume, name="campaign-resume"),
+    path("campaigns/<int:number>/cancel/", campaign_acts.cancel, name="campaign-cancel"),
+    path("campaigns/<int:number>/retry-failed/", campaign_acts.retry_failed, name="campaign-retry-failed"),
+    path("campaigns/<int:number>/change/", campaign_acts.change, name="campaign-change"),
 ]

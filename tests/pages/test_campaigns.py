@@ -1,0 +1,225 @@
+"""The pages /campaigns/: ordering, watching, holding and ending a campaign."""
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.http import HttpResponse, StreamingHttpResponse
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from jobs.executors import Failed, Succeeded
+from jobs.models import Job
+from runs import campaigns, lifecycle, tallies, tending
+from runs.campaigns import Order
+from runs.models import Campaign, Run
+from tests.factories import claim, make_job, make_run, make_slot, make_user
+from tests.pages.conftest import Visitor, text, words
+
+pytestmark = pytest.mark.django_db
+
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 0}}}
+
+
+@pytest.fixture
+def job(db: None) -> Job:
+    return make_job(slug="send", name="Send", schema=SCHEMA)
+
+
+def make_campaign(job: Job, count: int = 3, **wanted: object) -> Campaign:
+    given = enumerate(({"key": f"user-{number}"} for number in range(count)), 1)
+    order = Order(**{"job": job, "name": "spring", "user": make_user(), **wanted})  # type: ignore[arg-type]
+    made = campaigns.order(order, given).campaign
+    tending.at_once(made)
+    return made
+
+
+def carry_out(*, failing: int = 0) -> None:
+    error = Failed(
+        reason="error", type="ValueError", message="user 17 is gone", traceback="", retryable=False
+    )
+    claims = claim(make_slot(), lane="bulk", limit=100)
+    lifecycle.settle(
+        [(one, error if n < failing else Succeeded(result={"sent": 1})) for n, one in enumerate(claims)]
+    )
+    tallies.fold()
+    tending.tend()
+
+
+def post(client: Client, path: str, **fields: object) -> HttpResponse:
+    return client.post(path, fields, follow=True)  # type: ignore[return-value]
+
+
+def test_a_file_is_ordered_by_the_form_with_its_column_map(ada: Client, job: Job) -> None:
+    file = SimpleUploadedFile("people.csv", b"E-mail;count;note\na@x;3;hi\nb@x;4;ho\n")
+    page = words(
+        post(
+            ada,
+            "/campaigns/new/",
+            job="send",
+            name="Spring sale",
+            parameters="{}",
+            file=file,
+            columns="E-mail = key\ncount = n\nnote =",
+            delimiter=";",
+            rate_per_second="5",
+            stop_on_failure_percent="20",
+            window_from="00:00",
+            window_to="23:59",
+            window_zone="Europe/Berlin",
+        )
+    )
+    assert "Spring sale" in page
+    assert "ordered by ada" in page
+    campaign = Campaign.objects.get()
+    assert (campaign.rate_per_second, campaign.stop_on_failure_rate) == (5.0, 0.2)
+    assert campaign.window == "00:00–23:59 Europe/Berlin"
+    assert dict(Run.objects.values_list("target", "parameters")) == {"a@x": {"n": 3}, "b@x": {"n": 4}}
+
+
+def test_pasted_recipients_may_stay_a_draft_that_shows_what_runs_would_get(ada: Client, job: Job) -> None:
+    page = words(
+        post(
+            ada,
+            "/campaigns/new/",
+            job="send",
+            name="s",
+            parameters='{"n": 1}',
+            recipients="key\na\nb",
+            draft="1",
+        )
+    )
+    assert "The first 2 runs would get" in page
+    assert '"n": 1' in page
+    assert not Run.objects.exists()
+    post(ada, f"/campaigns/{Campaign.objects.get().pk}/resume/")
+    assert Run.objects.count() == 2
+
+
+def test_invalid_recipients_are_reported_on_the_page_and_can_be_left_out(ada: Client, job: Job) -> None:
+    page = words(post(ada, "/campaigns/new/", job="send", name="s", recipients="key,n\na,1\nb,-1"))
+    campaign = Campaign.objects.get()
+    assert "1 recipients are valid, 1 invalid." in page
+    report = ada.get(f"/campaigns/{campaign.pk}/report/")
+    assert isinstance(report, StreamingHttpResponse)
+    assert "3,b,n,'n' is -1" in report.getvalue().decode()
+    post(ada, f"/campaigns/{campaign.pk}/resume/", without_invalid="1")
+    assert [run.target for run in Run.objects.all()] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"recipients": "name\na"}, "No column is the key"),
+        ({"recipients": "key\na", "rate_per_second": "fast"}, "'rate_per_second' is \"fast\""),
+        ({"recipients": "key\na", "start_at": "soon"}, "'soon' is not a time"),
+        ({"recipients": "key\na", "stop_on_failure_percent": "x"}, "'x' is no share"),
+        ({"recipients": "key\na", "window_from": "09:00"}, "window.to"),
+        ({"recipients": "key\na", "parameters": "{"}, "'parameters' is"),
+        ({"recipients": "key\n"}, "no recipient"),
+        ({"recipients": "key\na", "job": "other"}, "There is no job 'other'"),
+    ],
+)
+def test_what_is_wrong_in_the_form_is_said_and_what_was_typed_is_kept(
+    ada: Client, job: Job, fields: dict[str, str], said: str
+) -> None:
+    answer = ada.post("/campaigns/new/", {"job": "send", "name": "My sale", **fields})
+    assert answer.status_code == 422
+    assert said in words(answer)
+    assert 'value="My sale"' in text(answer)
+    assert not Campaign.objects.exists()
+
+
+def test_the_page_shows_numbers_errors_sums_and_recipients(ada: Client, job: Job) -> None:
+    campaign = make_campaign(job, 4)
+    slot = make_slot()
+    make_run(job)
+    claim(slot)
+    carry_out(failing=1)
+    page = words(ada.get(f"/campaigns/{campaign.pk}/"))
+    assert "1 failed" in page
+    assert "75.00 %" in page
+    assert "<strong>ValueError</strong> user 0 is gone" in page
+    assert "sent: 3" in page
+    assert "Meanwhile 1 run of the lane high started" in page
+    assert "user-3" in page
+
+
+def test_recipients_are_found_by_key_and_by_status(ada: Client, job: Job) -> None:
+    campaign = make_campaign(job, 12)
+    carry_out(failing=1)
+    own = f"/campaigns/{campaign.pk}/"
+    found = words(ada.get(own, {"q": "user-1"}))
+    assert all(f">user-{number}<" in found for number in (1, 10, 11))
+    assert ">user-2<" not in found
+    failed = words(ada.get(own, {"is": "failed"}))
+    assert ">user-0<" in failed
+    assert ">user-1<" not in failed
+    assert "No recipient matches." in words(ada.get(own, {"q": "nobody"}))
+
+
+def test_a_recipients_latest_retry_speaks_for_it(ada: Client, job: Job) -> None:
+    campaign = make_campaign(job, 2)
+    carry_out(failing=1)
+    post(ada, f"/campaigns/{campaign.pk}/retry-failed/")
+    again = Run.objects.get(retry_of__isnull=False)
+    page = words(ada.get(f"/campaigns/{campaign.pk}/", {"q": "user-0"}))
+    assert f'href="/runs/{again.pk}/"' in page
+
+
+def test_every_act_is_a_button_that_works(ada: Client, job: Job) -> None:
+    campaign = make_campaign(job)
+    own = f"/campaigns/{campaign.pk}/"
+    assert "paused" in words(post(ada, own + "pause/"))
+    assert "Only" not in words(post(ada, own + "resume/"))
+    assert "at most 2/s" in words(post(ada, own + "change/", rate_per_second="2"))
+    assert "expected a number" in words(post(ada, own + "change/", rate_per_second="x"))
+    assert "no limit" in words(post(ada, own + "change/", rate_per_second=""))
+    assert f"Campaign #{campaign.pk} is cancelled." in words(post(ada, own + "cancel/"))
+    assert "only one that is" in words(post(ada, own + "pause/"))
+
+
+def test_who_may_only_look_sees_no_buttons_and_may_not_act(
+    reader: Client, visitor: Visitor, job: Job
+) -> None:
+    campaign = make_campaign(job)
+    page = text(reader.get(f"/campaigns/{campaign.pk}/"))
+    assert "act-pause" not in page
+    assert "act-cancel" not in page
+    assert "New campaign" not in text(reader.get("/campaigns/"))
+    assert reader.post(f"/campaigns/{campaign.pk}/cancel/").status_code == 403
+    assert reader.get("/campaigns/new/").status_code == 403
+    assert visitor().get("/campaigns/").status_code == 403
+    assert reader.get("/campaigns/999/").status_code == 404
+
+
+def test_only_what_changed_is_sent_to_a_page_that_watches(ada: Client, job: Job) -> None:
+    campaign = make_campaign(job)
+    page = text(ada.get(f"/campaigns/{campaign.pk}/"))
+    address = page.partition('hx-get="')[2].partition('"')[0].replace("&amp;", "&")
+    assert ada.get(address, headers={"HX-Request": "true"}).status_code == 204
+    carry_out()
+    changed = text(ada.get(address, headers={"HX-Request": "true"}))
+    assert 'id="campaign-numbers"' in changed
+    assert "done" in changed
+
+
+def test_the_list_shows_how_far_each_is_in_few_queries(ada: Client, job: Job) -> None:
+    for _ in range(3):
+        make_campaign(job)
+    carry_out(failing=1)
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        page = words(ada.get("/campaigns/"))
+    assert len(queries) <= 12
+    assert page.count("spring") >= 3
+    assert "2 succeeded, 1 failed, 0 to go" in page
+    assert "No campaign is paused." in words(ada.get("/campaigns/", {"status": "paused"}))
+
+
+def test_the_page_takes_few_queries(ada: Client, job: Job) -> None:
+    campaign = make_campaign(job, 40)
+    carry_out(failing=3)
+    with CaptureQueriesContext(connection) as queries:
+        ada.get(f"/campaigns/{campaign.pk}/")
+    assert len(queries) <= 12, [query["sql"][:90] for query in queries]
