@@ -83,7 +83,8 @@ def _begin(now: datetime) -> datetime | None:
     """
     lease = timedelta(seconds=settings.LEASE_SECONDS)
     with transaction.atomic():
-        Heartbeat.objects.get_or_create(name=NAME, defaults={"at": now - lease})
+        first = Heartbeat(name=NAME, at=now - lease)
+        Heartbeat.objects.bulk_create([first], ignore_conflicts=True)
         state = Heartbeat.objects.select_for_update(skip_locked=True).filter(name=NAME).first()
         if state is None or timedelta() <= now - state.at < timedelta(seconds=settings.SWEEP_SECONDS / 2):
             return None
