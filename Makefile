@@ -47,7 +47,7 @@ bench: dev-packages ## Measure this checkout on this machine and print the table
 	@$(RUN) -m benchmarks $(ARGS)
 
 chaos: dev-packages ## Kill and freeze everything, again and again, and count what was lost
-	@$(RUN) -m pytest tests/chaos -m chaos $(ARGS)
+	@$(RUN) -m tests.chaos $(ARGS)
 
 LOCK = uv pip compile pyproject.toml --quiet --universal --only-binary :all: --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url

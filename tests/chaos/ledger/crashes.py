@@ -1,0 +1,117 @@
+"""Places at which a process of the site can be told to vanish, as if the power had gone.
+
+Functions of the engine are wrapped from outside when the suite's app is loaded; the engine knows nothing of it.
+Where to die is written to a file that exactly one process takes.
+"""
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+FOLDER: Final = "HEADWAY_CHAOS_FOLDER"
+ROLE: Final = "HEADWAY_CHAOS_ROLE"
+KILLED: Final = 77
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """Before or after a function of the engine; `by` says which process passes it: a launcher or a worker."""
+
+    name: str
+    owner: Callable[[], Any]
+    function: str
+    after: bool
+    by: str = "worker"
+
+
+def _launch() -> Any:
+    from runs import launch
+
+    return launch
+
+
+def _publisher() -> Any:
+    from runs.dispatch import Publisher
+
+    return Publisher
+
+
+def _lifecycle() -> Any:
+    from runs import lifecycle
+
+    return lifecycle
+
+
+def _execution() -> Any:
+    from runs import execution
+
+    return execution
+
+
+def _workers() -> Any:
+    from runs import workers
+
+    return workers
+
+
+def _followers() -> Any:
+    from runs import followers
+
+    return followers
+
+
+POINTS: Final = (
+    Point(name="launch, row not yet inserted", owner=_launch, function="_insert", after=False, by="launcher"),
+    Point(name="launch, row not yet committed", owner=_launch, function="_insert", after=True, by="launcher"),
+    Point(
+        name="launch, committed without a hint", owner=_publisher, function="hint", after=False, by="launcher"
+    ),
+    Point(name="publish, hint not yet sent", owner=_publisher, function="_send", after=False, by="launcher"),
+    Point(name="publish, hint sent", owner=_publisher, function="_send", after=True, by="launcher"),
+    Point(name="claim, not yet done", owner=_lifecycle, function="claim", after=False),
+    Point(name="claim, committed", owner=_lifecycle, function="claim", after=True),
+    Point(name="announce, not yet done", owner=_workers, function="announce", after=False),
+    Point(name="announce, committed", owner=_workers, function="announce", after=True),
+    Point(name="execute, not yet begun", owner=_execution, function="_execute", after=False),
+    Point(name="execute, done", owner=_execution, function="_execute", after=True),
+    Point(name="settle, not yet done", owner=_lifecycle, function="settle", after=False),
+    Point(name="settle, committed", owner=_lifecycle, function="settle", after=True),
+    Point(name="follow, not yet begun", owner=_followers, function="follow_moved", after=False),
+    Point(name="follow, dependent not committed", owner=_launch, function="_insert", after=True),
+    Point(name="follow, done", owner=_followers, function="follow_moved", after=True),
+)
+
+
+def install() -> None:
+    """Wraps the function of each point."""
+    for point in POINTS:
+        owner = point.owner()
+        setattr(owner, point.function, _deadly(point, getattr(owner, point.function)))
+
+
+def _deadly(point: Point, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        if not point.after:
+            _die_if_told(point)
+        answer = function(*arguments, **keywords)
+        # A claim that was given nothing holds nothing that could be lost.
+        if point.after and answer != []:
+            _die_if_told(point)
+        return answer
+
+    return call
+
+
+def _die_if_told(point: Point) -> None:
+    order = Path(os.environ[FOLDER]) / "die-at"
+    try:
+        if order.read_text() != point.name or os.environ.get(ROLE, "worker") != point.by:
+            return
+        order.rename(order.with_name(f"died-{os.getpid()}"))
+    except FileNotFoundError:
+        return
+    os._exit(KILLED)

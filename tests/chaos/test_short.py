@@ -1,0 +1,48 @@
+"""The chaos suite in small: each fault a few times, so that a change that breaks a promise is seen at once."""
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.chaos import faults
+from tests.chaos.arena import Arena
+from tests.chaos.faults import Sizes
+from tests.chaos.ledger.crashes import POINTS
+from tests.chaos.tally import Row, count, table
+from tests.servers import Servers
+from tests.site import Site
+
+SEED = 20260101
+SMALL = Sizes(rounds=2, scale=0.5, lease=6.0, freeze=2.0)
+
+
+@pytest.fixture
+def arena(servers: Servers, site: Site, tmp_path: Path) -> Arena:
+    """A site of the suite's own settings, nothing of it started yet."""
+    return Arena(servers=servers, site=site, folder=tmp_path, random=Random(SEED))
+
+
+@pytest.mark.parametrize("fault", [faults.worker_killed, faults.slot_killed, faults.broker_flushed])
+def test_a_fault_loses_nothing_and_repeats_nothing_unseen(
+    arena: Arena, fault: Callable[[Arena, Sizes], Row]
+) -> None:
+    row = fault(arena, SMALL)
+    assert row.holds, table([row])
+    assert row.submitted == len(arena.runs) > 0
+
+
+@pytest.mark.parametrize("name", ["claim, committed", "settle, committed"])
+def test_a_slot_that_vanishes_at_a_point_is_rescued(arena: Arena, name: str) -> None:
+    arena.start({"high": ("high", 1), "bulk": ("bulk", 1)})
+    (point,) = [point for point in POINTS if point.name == name]
+    assert faults.crash(arena, point)
+    row = count(arena, name)
+    assert row.holds, table([row])
+
+
+def test_the_suite_would_see_a_lost_run(arena: Arena) -> None:
+    arena.launch()
+    row = count(arena, "nobody works")
+    assert (row.lost, row.holds) == (1, False)
