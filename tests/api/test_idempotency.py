@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier, Event, Thread
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -191,18 +191,18 @@ def test_a_first_request_that_does_not_end_is_a_409_for_the_second(transactional
         finally:
             connections.close_all()
 
-    first = Thread(target=hold)
-    first.start()
-    assert begun.wait(timeout=30)
-    with connection.cursor() as cursor:
-        cursor.execute("SET lock_timeout = '100ms'")
-    try:
-        answer = Program(text=text).post(path, {}, key=KEY)
-        problem(answer, 409, "idempotency_in_flight")
-        assert answer["Retry-After"]
-        assert not Run.objects.exists()
-    finally:
-        done.set()
-        first.join()
-        connection.close()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(hold)
+        try:
+            assert begun.wait(timeout=30)
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '100ms'")
+            answer = Program(text=text).post(path, {}, key=KEY)
+            problem(answer, 409, "idempotency_in_flight")
+            assert answer["Retry-After"]
+            assert not Run.objects.exists()
+        finally:
+            done.set()
+            first.result()
+            connection.close()
     read(Program(text=text).post(path, {}, key=KEY), 202)

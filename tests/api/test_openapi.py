@@ -28,7 +28,7 @@ from triggers.models import Kind
 # Where a filter needs another beside it, or a text has a grammar of its own, no schema can say what is valid.
 # What a trigger's body may say depends on its kind, and a job that is to follow must be there.
 BEYOND_SCHEMAS = (
-    *("/api/runs", "/api/jobs/{slug}/runs", "/schedule/preview"),
+    *("/api/runs", "/api/jobs/{slug}/runs", "/api/campaigns", "/schedule/preview"),
     *("/api/jobs/{slug}/triggers", "/triggers/{trigger}", "/available-upstream"),
 )
 EXAMPLES = 10  # of each operation: about 20 seconds on two cores

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from threading import Event, Thread
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
@@ -258,14 +259,14 @@ def test_a_lock_that_nobody_gives_up_is_a_503_and_no_500() -> None:
         finally:
             connections.close_all()
 
-    holder = Thread(target=hold)
-    holder.start()
-    try:
-        assert locked.wait(timeout=30)
-        with connection.cursor() as cursor:
-            cursor.execute("SET lock_timeout = '100ms'")
-        problem(Program(text=text).get("/api/runs"), 503, "database_unavailable")
-    finally:
-        done.set()
-        holder.join()
-        connection.close()
+    with ThreadPoolExecutor(1) as pool:
+        holder = pool.submit(hold)
+        try:
+            assert locked.wait(timeout=30)
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '100ms'")
+            problem(Program(text=text).get("/api/runs"), 503, "database_unavailable")
+        finally:
+            done.set()
+            holder.result()
+            connection.close()
