@@ -103,7 +103,7 @@ def run_list_live(request: HttpRequest) -> HttpResponse:
     open_ids = [int(name) for name in seen if name.isdecimal()][:PAGE_SIZE]
     runs = list(listed(Run.objects.filter(pk__in=open_ids)))
     changed = [run for run in runs if seen.get(str(run.pk)) != _print(run)]
-    pieces = {str(run.pk): row(run, may=rights(request), is_refresh=True) for run in changed}
+    pieces = {str(run.pk): _row(run, may=rights(request)) for run in changed}
     news = _news(request, filters)
     if str(news) != seen.get("news", "0"):
         pieces["news"] = _news_bar(filters, news)
@@ -118,9 +118,10 @@ def rights(request: HttpRequest) -> dict[str, bool]:
     return {"cancel": user.has_perm(CANCEL_RUN), "retry": user.has_perm(RETRY_RUN)}
 
 
-def row(run: Run, *, may: dict[str, bool], is_refresh: bool) -> str:
-    """One row of the list."""
-    return render_to_string("runs/_row.html", {"run": run, "may": may, "is_refresh": is_refresh})
+def _row(run: Run, *, may: dict[str, bool]) -> str:
+    """A row to replace the one shown; a browser takes a row that stands alone only from a template."""
+    html = render_to_string("runs/_row.html", {"run": run, "may": may, "is_refresh": True})
+    return f"<template>{html}</template>"
 
 
 def _page(runs: QuerySet[Run], request: HttpRequest, filters: Filters) -> Page:

@@ -11,9 +11,10 @@ LINES = 500
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """Some lines in order; `last` is the number of the newest line there is."""
+    """Some lines in order, behind the line `after`; `last` is the number of the newest line there is."""
 
     lines: Sequence[logs.Line]
+    after: int
     last: int
     is_tail: bool
 
@@ -25,7 +26,7 @@ class LogPage:
     @property
     def last_shown(self) -> int:
         """The number up to which the page is complete."""
-        return self.lines[-1].seq if self.lines else 0
+        return self.lines[-1].seq if self.lines else self.after
 
     @property
     def has_older(self) -> bool:
@@ -43,12 +44,13 @@ def newest(run_id: int, *, before: int | None = None) -> LogPage:
     last = logs.last_seq(run_id)
     is_tail = before is None or before > last
     end = last if is_tail or before is None else before - 1
-    lines = logs.lines(run_id, after=max(end - LINES, 0), limit=min(LINES, end)) if end else []
-    return LogPage(lines, last, is_tail)
+    after = max(end - LINES, 0)
+    lines = logs.lines(run_id, after=after, limit=end - after) if end else []
+    return LogPage(lines, after, last, is_tail)
 
 
 def news(run_id: int, *, after: int) -> LogPage:
     """The lines behind `after`."""
     last = logs.last_seq(run_id)
     lines = logs.lines(run_id, after=after, limit=LINES) if last > after else []
-    return LogPage(lines, max(last, after), is_tail=True)
+    return LogPage(lines, after, last, is_tail=True)
