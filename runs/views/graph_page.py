@@ -59,7 +59,7 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class Follower:
-    """What a dependency would do if a run of the job ended so now."""
+    """What a dependency would do if a run of the job ended so now: start (`at`; None: at once), or why not."""
 
     trigger: Trigger
     at: datetime | None
@@ -156,7 +156,7 @@ def _arrows(graph: Graph, drawing: layered.Drawing) -> Iterator[Arrow]:
 
 def _words(trigger: Trigger) -> str:
     delay = f" +{trigger.delay_minutes} min" if trigger.delay_minutes else ""
-    return f"{WORDS[trigger.condition]}{delay}{'' if trigger.enabled else ' (off)'}"
+    return f"{WORDS[trigger.condition]}{delay}{'' if trigger.enabled else ', off'}"
 
 
 def _rows(
@@ -188,4 +188,5 @@ def _follower(trigger: Trigger, status: str) -> Follower:
             reason = f"It would be skipped: {refused}"
     if reason is not None:
         return Follower(trigger, None, reason)
-    return Follower(trigger, timezone.now() + timedelta(minutes=trigger.delay_minutes), "")
+    delay = timedelta(minutes=trigger.delay_minutes)
+    return Follower(trigger, timezone.now() + delay if delay else None, "")

@@ -102,8 +102,8 @@ def test_its_page_shows_what_became_of_upstream_runs(boss: Client) -> None:
     for run in (good, bad):
         followers.follow(run.pk)
     text = text_of(boss.get(address(CHANGE, trigger.pk)))
-    assert f"ingest #{good.pk} succeeded Fired: run #{Run.objects.get(parent=good).pk}" in text
-    assert "Skipped – Its condition is on_success, and the upstream run failed." in text
+    assert f"ingest #{good.pk} succeeded fired #{Run.objects.get(parent=good).pk}" in text
+    assert "failed skipped – Its condition is on_success, and the upstream run failed." in text
 
 
 def test_the_list_tells_the_rules_in_words(boss: Client) -> None:

@@ -63,7 +63,8 @@ def test_it_tells_what_would_follow_and_why_the_rest_would_not(ada: Client, chai
     assert "Its condition is on_success, and the upstream run failed." in page
     assert "It would be skipped: The job 'alert' was paused: repairs." in page
     page = words(ada.get("/graph/?job=ingest&ended=succeeded"))
-    assert re.search(r"Clean</a> would start <time", page)
+    assert "Clean</a> would start at once" in page
+    assert re.search(r"Report</a> would start <time", words(ada.get("/graph/?job=clean&ended=succeeded")))
     assert "Nothing follows it." in words(ada.get("/graph/?job=alone"))
 
 
