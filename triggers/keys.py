@@ -100,8 +100,8 @@ def may_call_from(key: ApiKey, address: str | None) -> bool:
 
 def may_see(key: ApiKey, job: Job) -> bool:
     """Whether the key's allow-list has `job`; a key without a list may see every job."""
-    allowed = set(key.jobs.values_list("pk", flat=True))
-    return not allowed or job.pk in allowed
+    allowed = key.allowed_jobs()
+    return allowed is None or job.pk in allowed
 
 
 def parse_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

@@ -29,8 +29,8 @@ def visible(rows: Rows, *, auth: object, lookup: str) -> Rows:
     """The rows whose job (`lookup`) the credential may see; a person, and a key without a list, see all."""
     if not isinstance(auth, ApiKey):
         return rows
-    allowed = list(auth.jobs.values_list("pk", flat=True))
-    return rows.filter(**{f"{lookup}__in": allowed}) if allowed else rows
+    allowed = auth.allowed_jobs()
+    return rows if allowed is None else rows.filter(**{f"{lookup}__in": allowed})
 
 
 def visible_jobs(auth: object) -> JobQuerySet:

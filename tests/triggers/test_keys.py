@@ -143,3 +143,14 @@ def test_a_key_needs_the_scope_and_a_person_the_permission() -> None:
     person.user_permissions.add(Permission.objects.get(codename="run_job"))
     request.user = type(person).objects.get(pk=person.pk)
     assert ScopedPermission().has_permission(request, View())
+
+
+def test_deleting_the_last_job_of_a_list_opens_no_other() -> None:
+    listed, other = make_job(), make_job()
+    key, _ = keys.issue(name="ci", owner=make_user(), jobs=[listed])
+    listed.delete()
+    key.refresh_from_db()
+    assert not keys.may_see(key, other)
+    key.jobs.set([other])
+    key.jobs.clear()
+    assert keys.may_see(key, other)

@@ -37,6 +37,8 @@ class ApiKey(models.Model):
     jobs = models.ManyToManyField(
         Job, blank=True, related_name="+", help_text="The jobs it may see and start. None chosen: all."
     )
+    # That there is a list, apart from what is on it: a key whose last job was deleted may see none, not all.
+    restricted = models.BooleanField(default=False, editable=False)
     networks = ArrayField(
         models.CharField(max_length=50),
         blank=True,
@@ -62,6 +64,10 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} (hw_{self.public_id})"
+
+    def allowed_jobs(self) -> set[int] | None:
+        """The ids of the jobs it may see and start; None: every job."""
+        return set(self.jobs.values_list("pk", flat=True)) if self.restricted else None
 
     def is_valid(self, now: datetime) -> bool:
         """Whether the key may act at `now`: enabled, not revoked, not expired, and its owner is active."""
