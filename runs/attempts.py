@@ -147,10 +147,14 @@ class Current:
             os.write(self._writing, b"!")
 
     def _report_for_ever(self) -> None:
+        reported_at = 0.0
         while True:
             os.read(self._reading, 4096)
-            if not self._asked:
-                time.sleep(FLUSH_SECONDS)
+            # The first words go out at once, in case they are the last; more of them every half second.
+            since = time.monotonic() - reported_at
+            if since < FLUSH_SECONDS and not self._asked:
+                time.sleep(FLUSH_SECONDS - since)
+            reported_at = time.monotonic()
             self._woken = False
             context = self.context
             if context is not None:

@@ -50,7 +50,9 @@ def harmless(text: str) -> str:
 
 def masker(secrets: Sequence[str]) -> Callable[[str], str]:
     """A function that replaces every occurrence of the given secrets (of 4 characters or more) by dots."""
-    known = sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
+    # Lines are masked one by one, so of a secret with several lines each is one.
+    parts = {harmless(line).strip() for secret in secrets for line in [secret, *secret.splitlines()]}
+    known = sorted((part for part in parts if len(part) >= 4), key=len, reverse=True)
     if not known:
         return lambda text: text
     pattern = re.compile("|".join(map(re.escape, known)))
@@ -71,7 +73,8 @@ class LogWriter:
         self._lock = threading.Lock()
         self._storing = threading.Lock()
         self._next_seq: int | None = None
-        self._size = 0
+        self._size = 0  # of this attempt
+        self._size_before: int | None = None
         self._full = False
 
     def write(self, text: str, *, level: str = "info") -> None:
@@ -90,7 +93,7 @@ class LogWriter:
             if self._full:
                 return
             self._size += len(line.encode()) + 16
-            if self._size > settings.LOG_RUN_LIMIT:
+            if (self._size_before or 0) + self._size > settings.LOG_RUN_LIMIT:
                 self._full = True
                 level, line = "warning", f"[log cut: more than {settings.LOG_RUN_LIMIT} bytes in this run]"
             if len(self._waiting) >= WAITING_LINES and not self._full:
@@ -137,7 +140,8 @@ class LogWriter:
     def _resume(self) -> None:
         known = LogChunk.objects.filter(run_id=self._run_id).aggregate(last=Max("last_seq"), size=Sum("size"))
         self._next_seq = (known["last"] or 0) + 1
-        self._size += known["size"] or 0
+        if self._size_before is None:  # later, what is stored has lines of ours
+            self._size_before = known["size"] or 0
 
     def _insert(self, first: int, chunk: list[tuple[float, str, str]]) -> bool:
         lines = json.dumps(chunk, ensure_ascii=False)

@@ -132,3 +132,10 @@ def test_a_big_log_is_stored_in_chunks_and_read_in_order(claimed: Claim) -> None
     assert LogChunk.objects.count() == 3
     assert texts(claimed, after=1298) == ["line 1298", "line 1299"]
     assert "".join(logs.text(claimed.id)).count("\n") == 1300
+
+
+def test_each_line_of_a_secret_with_several_lines_is_masked(claimed: Claim) -> None:
+    writer = writer_of(claimed, secrets=("-----BEGIN KEY-----\nabcdsecret\n-----END KEY-----",))
+    writer.write("key:\n-----BEGIN KEY-----\nabcdsecret\n-----END KEY-----")
+    writer.flush()
+    assert texts(claimed) == ["key:", "••••••", "••••••", "••••••"]
