@@ -55,12 +55,18 @@ def dependency(*, trigger: Trigger, endings: Sequence[Run]) -> Cause:
     )
 
 
-def retry(run: Run, *, user: User | None = None, api_key: ApiKey | None = None) -> Cause:
-    """Somebody asked for `run` once more: a new run of kind manual, without trigger or slot."""
+def retry(
+    run: Run, *, changed: bool = False, user: User | None = None, api_key: ApiKey | None = None
+) -> Cause:
+    """Somebody asked for `run` once more: a new run of kind manual, without trigger or slot.
+
+    `changed` says that it was given other parameters.
+    """
     context: dict[str, Any] = dict(run.context)
+    what = f"Re-run of #{run.pk} with other parameters" if changed else f"Retry of #{run.pk}"
     return Cause(
         kind=TriggerKind.MANUAL,
-        sentence=f"Retry of #{run.pk} by {actor(user=user, api_key=api_key)}",
+        sentence=f"{what} by {actor(user=user, api_key=api_key)}",
         user=user,
         api_key=api_key,
         retry_of=run,

@@ -193,7 +193,8 @@ def retry(run: Run, *, cause: Cause, parameters: Mapping[str, Any] | None = None
         raise LaunchRefused(f"Run {run.pk} is still {run.status}: only a run that has ended can be retried.")
     request = Request(
         parameters=run.parameters if parameters is None else parameters,
-        dedup_key=run.dedup_key,
+        # A key that came from the job's template is made anew, because the parameters may be others now.
+        dedup_key=None if run.dedup_key == _dedup_key(run.job, run.parameters) else run.dedup_key,
         tags=run.tags,
         metadata=run.metadata,
         target=run.target,

@@ -168,7 +168,7 @@ def settle(
             status = {_BECOMES},
             attempt = r.attempt + (r.started_at IS NULL)::int,
             started_at = coalesce(x.started_at, r.started_at),
-            result = CASE WHEN x.status = 'succeeded' THEN x.result ELSE r.result END,
+            result = CASE WHEN x.status IN ('succeeded', 'failed') THEN x.result ELSE r.result END,
             failure_reason = CASE WHEN {_BECOMES} = 'failed' THEN x.failure_reason END,
             error = x.error,
             failed_attempts = r.failed_attempts + (x.failure_reason IS NOT NULL)::int,
@@ -218,6 +218,7 @@ def _settlement(claim: Claim, outcome: Outcome, span: Span) -> _Settlement:
                 status="scheduled" if isinstance(decision, retry.RetryIn) else "failed",
                 outcome=outcome.reason,
                 failure_reason=outcome.reason,
+                result=outcome.result,
                 error={"type": outcome.type, "message": outcome.message, "traceback": outcome.traceback},
                 delay_seconds=decision.seconds if isinstance(decision, retry.RetryIn) else None,
             )

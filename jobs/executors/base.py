@@ -65,6 +65,7 @@ class Succeeded:
 class Failed:
     """The attempt came to nothing. `broken` means that no try can succeed until someone mends the job.
 
+    `result` is what it left all the same, such as the counts of a test suite that failed.
     `retry_after_seconds` is what the other side asked for (HTTP's Retry-After); None: it said nothing.
     """
 
@@ -74,6 +75,7 @@ class Failed:
     traceback: str = ""
     retryable: bool = True
     retry_after_seconds: float | None = None
+    result: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

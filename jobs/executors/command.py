@@ -144,7 +144,7 @@ class _Command:
             return Succeeded(result=self._result())
         expected = " or ".join(map(str, codes))
         message = f"{self._name} {describe_exit(ending.code)}; expected code {expected}."
-        return Failed(reason="error", type="ExitCode", message=message, traceback=said)
+        return Failed(reason="error", type="ExitCode", message=message, traceback=said, result=self._result())
 
     def _result(self) -> Any:
         if self._launch.configuration.get("result", "none") == "none":

@@ -59,8 +59,9 @@ class RetryView(LaunchView):
         """Launches `run` once more with `changes` over its parameters."""
 
         def make() -> Launched:
-            cause = causes.retry(run, **caller(request))
-            return launch.retry(run, cause=cause, parameters=edited(run, changes))
+            parameters = edited(run, changes)
+            cause = causes.retry(run, changed=parameters != run.parameters, **caller(request))
+            return launch.retry(run, cause=cause, parameters=parameters)
 
         return self.launched(request, make, message=f"Launched run #{run.pk} of '{run.job.name}' again")
 

@@ -58,8 +58,9 @@ def rerun(request: HttpRequest, ref: str) -> HttpResponse:
             given = form.from_form(
                 run.job.schema, typed, prefix=PREFIX, defaults={**run.job.defaults, **hidden}
             )
-            cause = causes.retry(run, user=person(request))
-            return _show(request, launch.retry(run, cause=cause, parameters={**hidden, **given}), run)
+            again = {**hidden, **given}
+            cause = causes.retry(run, changed=again != run.parameters, user=person(request))
+            return _show(request, launch.retry(run, cause=cause, parameters=again), run)
         except InvalidParameters as error:
             shown.refuse(error)
         except launch.LaunchRefused as error:

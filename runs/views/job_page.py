@@ -1,8 +1,10 @@
 """The page of one job: start it, what starts it, how it went, how to start it from outside."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
@@ -22,7 +24,8 @@ from runs.views.launch_form import PREFIX, LaunchForm
 from runs.views.run_list import listed, rights
 from runs.views.schedule_list import entries
 from runs.views.schedule_words import coming
-from triggers.models import Kind
+from triggers import dependencies
+from triggers.models import Kind, Trigger
 
 HISTORY = 10
 SLOTS = 3
@@ -84,6 +87,8 @@ def _show(request: HttpRequest, job: Job, shown: LaunchForm) -> HttpResponse:
         "may": rights(request),
         "priorities": priority.NAMES,
         "schedules": [(entry, coming(entry.trigger, now=now, count=SLOTS)) for entry in schedules],
+        "follows": _follows(triggers),
+        "followers": [(each, dependencies.described(each, [job])) for each in dependencies.of(job)],
         "remote": next((trigger for trigger in triggers if trigger.kind == Kind.REMOTE), None),
         "counts": tallies.of_job(job.pk),
         "results": strips.of_jobs([job.pk])[job.pk],
@@ -93,6 +98,13 @@ def _show(request: HttpRequest, job: Job, shown: LaunchForm) -> HttpResponse:
         **_calls(request, job),
     }
     return render(request, "jobs/job.html", context, status=shown.status)
+
+
+def _follows(triggers: Sequence[Trigger]) -> list[tuple[Trigger, str]]:
+    """The dependencies among the job's triggers, each with its rule in words."""
+    found = [trigger for trigger in triggers if trigger.kind == Kind.DEPENDENCY]
+    prefetch_related_objects(found, "upstreams")
+    return [(trigger, dependencies.described(trigger, list(trigger.upstreams.all()))) for trigger in found]
 
 
 def _calls(request: HttpRequest, job: Job) -> dict[str, Any]:

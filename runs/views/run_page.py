@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET
 from jobs import parameters
 from runs import logs
 from runs.faces import face
-from runs.models import Run, run_id
+from runs.models import Following, Run, run_id
 from runs.views import live
 from runs.views.access import VIEW_RUNS, permitted
 from runs.views.phases import bars, phases, totals
@@ -165,8 +165,8 @@ def _line(request: HttpRequest, name: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
 
 
-def _related(run: Run) -> Mapping[str, Sequence[Run]]:
-    """The runs that this one led to: retries by hand, and what it started."""
+def _related(run: Run) -> Mapping[str, Sequence[Any]]:
+    """What this run led to: retries by hand, what it started, and the dependents that it did not start."""
     found = list(
         Run.objects.filter(Q(retry_of=run) | Q(parent=run))
         .select_related("job")
@@ -175,6 +175,9 @@ def _related(run: Run) -> Mapping[str, Sequence[Run]]:
     return {
         "retries": [other for other in found if other.retry_of_id == run.pk],
         "children": [other for other in found if other.parent_id == run.pk],
+        "passed_over": Following.objects.filter(upstream_id=run.pk, run_id=None)
+        .select_related("trigger__job")
+        .order_by("pk")[:RELATED_LIMIT],
     }
 
 

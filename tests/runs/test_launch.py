@@ -210,3 +210,16 @@ def test_a_launch_that_is_rolled_back_leaves_nothing() -> None:
         launch_and_fail()
     assert not Run.objects.exists()
     assert not RunLabel.objects.exists()
+
+
+def test_a_rerun_with_other_parameters_has_the_dedup_key_of_those() -> None:
+    job = make_job(dedup_key_template="{city}", schema=SCHEMA)
+    run = make_run(job, parameters={"city": "Rome"})
+    named = make_run(job, parameters={"city": "Rome"}, dedup_key="mine")
+    lifecycle.cancel(Run.objects.all(), by="ada")
+    for ended, expected in ((run, "Oslo"), (named, "mine")):
+        ended.refresh_from_db()
+        cause = causes.retry(ended, changed=True)
+        again = launch.retry(ended, cause=cause, parameters={"city": "Oslo"}).run
+        assert again.dedup_key == expected
+        assert again.cause.startswith(f"Re-run of #{ended.pk} with other parameters by")

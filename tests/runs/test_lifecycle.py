@@ -414,3 +414,11 @@ def test_runs_settled_together_keep_their_own_times_and_count_their_attempt() ->
     assert run.attempt == 1
     assert run.duration is not None
     assert run.duration.total_seconds() == pytest.approx(2.0, abs=0.01)
+
+
+def test_a_failure_keeps_the_result_it_left_all_the_same() -> None:
+    run = make_run()
+    failed = Failed(reason="error", type="ExitCode", message="exited with 1", result={"failed": 2})
+    lifecycle.settle([(claim_one(make_slot()), failed)])
+    run.refresh_from_db()
+    assert (run.status, run.result) == (Status.FAILED, {"failed": 2})
