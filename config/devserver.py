@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from environ import Env
+
 from config import home as kept
 from config.children import end_strangers
 from config.embedded import Unavailable, postgres_binaries, short_folder, unprivileged_account, valkey_binary
@@ -198,10 +200,12 @@ class Site:
         self.announced = True
         self._write_quickstart(self.supervisor.pids())
         access = kept.read(self.home / kept.ACCESS)
-        curl = (
-            f"curl -X POST -H 'Authorization: Bearer {access['api_key']}' "
-            f"-H 'Content-Type: application/json' -d '{{}}' {self.url}/api/jobs/noop/trigger"
-        )
+        curl = f"curl -H 'Authorization: Bearer {access['api_key']}' {self.url}/api/jobs"
+        if Env().bool("HEADWAY_DEMO"):
+            curl = (
+                f"curl -X POST -H 'Authorization: Bearer {access['api_key']}' "
+                f"-H 'Content-Type: application/json' -d '{{}}' {self.url}/api/jobs/noop/trigger"
+            )
         for line in (
             "",
             f"Headway is ready at {self.url}",
@@ -232,6 +236,6 @@ class Site:
         self.supervisor.stop([name for name in names if name not in last], seconds=WORK_SECONDS)
         self.supervisor.stop(["checkpoint", "valkey"], seconds=BROKER_SECONDS)
         self.supervisor.stop(["postgres"], seconds=DATABASE_SECONDS)
-        self.home.forget(kept.ENVIRONMENT)
+        self.home.forget(kept.ENVIRONMENT, kept.QUICKSTART)
         self.home.remove_sockets(self.sockets)
         say(NAME, "Stopped.")
