@@ -78,6 +78,25 @@ def test_the_runs_of_one_chain_stand_in_their_boxes(ada: Client, chain: list[Job
     assert f'<a href="/runs/{alert.pk}/" class="node chosen" aria-label="Alert, queued"' in page
 
 
+def test_the_page_of_a_run_says_what_it_did_not_start_and_why(ada: Client, chain: list[Job]) -> None:
+    root = ended_run(chain[0])
+    followers.follow(root.pk)
+    clean = Run.objects.get(parent=root)
+    page = words(ada.get(f"/runs/{root.pk}/"))
+    assert f'Led to <a href="/runs/{clean.pk}/">#{clean.pk} Clean</a>' in page
+    assert "Alert was not started: Its condition is on_failure, and the upstream run succeeded." in page
+    page = words(ada.get(f"/runs/{clean.pk}/"))
+    assert f"After ingest #{root.pk} succeeded." in page
+    assert f'href="/graph/?run={clean.pk}"' in page
+
+
+def test_the_page_of_a_job_says_what_it_follows_and_what_follows_it(ada: Client, chain: list[Job]) -> None:
+    page = words(ada.get("/jobs/clean/"))
+    assert "starts it after ingest, on success" in page
+    assert "Report</a> comes after clean, on success, 5 minutes later" in page
+    assert "Dependencies" not in words(ada.get("/jobs/alone/"))
+
+
 def test_an_empty_graph_and_names_that_are_none(ada: Client) -> None:
     assert "No job follows another yet" in words(ada.get("/graph/"))
     assert ada.get("/graph/?job=nothing").status_code == 404
