@@ -60,7 +60,9 @@ def test_a_succeeded_run_shows_its_result_times_and_log(ada: Client) -> None:
     page = words(ada.get(f"/runs/{run.pk}/"))
     assert "<dt>properties_saved</dt><dd>158</dd>" in page
     assert re.search(r"<dt>Wait</dt><dd>\d+ ms</dd>", page)
-    assert re.search(r'<li id="L2"><a href="#L2" tabindex="-1">2</a><time [^>]*>[\d:]+</time><span>two</span></li>', page)
+    assert re.search(
+        r'<li id="L2"><a href="#L2" tabindex="-1">2</a><time [^>]*>[\d:]+</time><span>two</span></li>', page
+    )
     assert re.search(r'<li id="L3" class="warning">.*<b>warning</b><span>careful</span></li>', page)
     assert "all lines" in page
     assert "Why is it not running?" not in page
