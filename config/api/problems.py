@@ -6,7 +6,7 @@ The domain raises its own exceptions and knows no HTTP; which of them is which p
 import sys
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +18,10 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, Unread
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
+from rest_framework.views import APIView
 
 from config.api.catalogue import CATALOGUE
+from jobs.expectations import shown
 from jobs.faults import Fault, Faulty
 from jobs.parameters import InvalidParameters
 from jobs.wire import InvalidBody, InvalidHeader, InvalidQuery, instant_text
@@ -72,7 +74,23 @@ class Problem:
 def handle(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
     """Django REST framework's exception handler; None for what is a fault of ours, which Django reports."""
     problem = problem_of(error)
-    return None if problem is None else answer(context["request"], problem)
+    if problem is None:
+        return None
+    expected = _expected(error, context["view"])
+    return answer(context["request"], replace(problem, detail=expected) if expected else problem)
+
+
+def _expected(error: Exception, view: APIView) -> str | None:
+    """A sentence for what only the view can say: which methods, bodies and answers there are."""
+    request = view.request
+    if isinstance(error, exceptions.MethodNotAllowed):
+        return f"The method is {request.method}; expected one of {', '.join(view.allowed_methods)}."
+    if isinstance(error, exceptions.NotAcceptable):
+        kinds = ", ".join(renderer.media_type for renderer in view.get_renderers() if renderer.media_type)
+        return f"Accept is {shown(request.headers.get('Accept'))}; expected {kinds}."
+    if isinstance(error, exceptions.UnsupportedMediaType):
+        return f"The body is declared as {shown(request.content_type)}; expected application/json in UTF-8."
+    return None
 
 
 def answer(request: HttpRequest, problem: Problem) -> HttpResponse:

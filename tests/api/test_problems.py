@@ -74,7 +74,10 @@ def test_a_body_that_is_no_strict_json_is_a_400_that_says_where(
 
 def test_a_form_is_a_415_that_names_what_is_expected(program: Program) -> None:
     answer = send(program, b"priority=1", "application/x-www-form-urlencoded")
-    problem(answer, 415, "unsupported_media_type")
+    says = problem(answer, 415, "unsupported_media_type")["detail"]
+    assert says == (
+        'The body is declared as "application/x-www-form-urlencoded"; expected application/json in UTF-8.'
+    )
     problem(send(program, b"{}", "application/json; charset=utf-16"), 415, "unsupported_media_type")
     problem(send(program, b"{}", "text/plain"), 415, "unsupported_media_type")
     read(send(program, b"{}", 'application/json; charset="UTF-8"'), 202)
@@ -158,7 +161,8 @@ def test_an_unknown_address_under_api_is_a_404_problem(program: Program, path: s
 
 def test_a_wrong_method_is_a_405_with_what_is_allowed(program: Program) -> None:
     answer = program.call("DELETE", "/api/runs")
-    problem(answer, 405, "method_not_allowed")
+    body = problem(answer, 405, "method_not_allowed")
+    assert body["detail"] == "The method is DELETE; expected one of GET, HEAD, OPTIONS."
     assert "GET" in answer["Allow"]
     problem(program.get("/api/jobs/run"), 405, "method_not_allowed")
     for path in ("/api", "/api/schema", "/api/docs", "/api/errors", "/api/errors/not_found"):
@@ -166,7 +170,8 @@ def test_a_wrong_method_is_a_405_with_what_is_allowed(program: Program) -> None:
 
 
 def test_a_form_of_answer_that_there_is_not_is_a_406(program: Program) -> None:
-    problem(program.get("/api/runs", Accept="image/png"), 406, "not_acceptable")
+    body = problem(program.get("/api/runs", Accept="image/png"), 406, "not_acceptable")
+    assert body["detail"] == 'Accept is "image/png"; expected application/json.'
 
 
 def test_a_host_that_is_not_ours_is_a_400_problem(program: Program) -> None:
