@@ -29,6 +29,12 @@ IDEMPOTENCY: Final = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="The same key with the same body within 24 hours leads to the same run, and no second one.",
 )
+CHAIN: Final = OpenApiParameter(
+    "Headway-Run",
+    dict(PATH["run"][0]),
+    OpenApiParameter.HEADER,
+    description="The running run that makes this call, by id or name: the new run is part of its chain.",
+)
 REPLAYED: Final = OpenApiParameter(
     "Idempotent-Replayed",
     {"type": "string", "enum": ["true"]},
@@ -87,7 +93,7 @@ class DeclaredSchema(AutoSchema):
         if getattr(self.view, "conditional", False) and self.method in ("PUT", "PATCH", "DELETE"):
             found.append(IF_MATCH)
         if getattr(self.view, "launches", False):
-            found += [IDEMPOTENCY, REPLAYED, LOCATION]
+            found += [IDEMPOTENCY, CHAIN, REPLAYED, LOCATION]
         return found
 
     def get_request_serializer(self) -> Any:

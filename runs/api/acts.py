@@ -10,7 +10,7 @@ from jobs import parameters, wire
 from jobs.endpoint import Endpoint
 from runs import causes, launch, lifecycle
 from runs.api import bodies
-from runs.api.finding import actor, caller, find_run
+from runs.api.finding import actor, caller, find_run, in_chain
 from runs.api.launching import LaunchView
 from runs.api.objects import RunSerializer, run_object
 from runs.launch import Launched, LaunchRefused
@@ -61,6 +61,7 @@ class RetryView(LaunchView):
         def make() -> Launched:
             parameters = edited(run, changes)
             cause = causes.retry(run, changed=parameters != run.parameters, **caller(request))
+            cause = in_chain(request, cause)
             return launch.retry(run, cause=cause, parameters=parameters)
 
         return self.launched(request, make, message=f"Launched run #{run.pk} of '{run.job.name}' again")

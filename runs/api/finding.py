@@ -1,5 +1,6 @@
 """Who calls, and what they named: a job, a scheduled job or a run, if they may see it at all."""
 
+from dataclasses import replace
 from typing import Any
 
 from rest_framework.exceptions import NotFound
@@ -8,6 +9,7 @@ from rest_framework.request import Request
 from jobs.expectations import shown
 from jobs.models import Job
 from runs import causes
+from runs.launch import Cause, LaunchRefused
 from runs.models import Run
 from triggers.models import ApiKey, Kind
 from triggers.visibility import visible, visible_jobs
@@ -43,6 +45,23 @@ def find_run(request: Request, text: str, *, missing: str = "") -> Run:
     if run is None:
         raise NotFound(missing or f"There is no run {shown(text)}.")
     return run
+
+
+def in_chain(request: Request, cause: Cause) -> Cause:
+    """`cause` with the run that makes this call as its parent, if the header `Headway-Run` names one.
+
+    So a chain that goes through the API is known as one, and a loop in it is stopped (`runs.launch`). Raises
+    NotFound for a run that is none, and LaunchRefused for one that is not running.
+    """
+    text = request.headers.get("Headway-Run")
+    if text is None:
+        return cause
+    run = find_run(request, text)
+    if run.status != Run.Status.RUNNING:
+        raise LaunchRefused(
+            f"Run #{run.pk}, which Headway-Run names, is {run.status}: it can't make this call."
+        )
+    return replace(cause, parent=run, sentence=f"{cause.sentence}, from within {run.job.slug} #{run.pk}")
 
 
 def actor(request: Request) -> str:

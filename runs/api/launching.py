@@ -15,7 +15,7 @@ from jobs.models import Job
 from jobs.wire import InvalidHeader
 from runs import causes, idempotency, launch
 from runs.api import bodies
-from runs.api.finding import caller, find_job
+from runs.api.finding import caller, find_job, in_chain
 from runs.api.objects import LaunchedSerializer, launched_object
 from runs.idempotency import Answer
 from runs.launch import Launched
@@ -58,7 +58,8 @@ class LaunchView(Endpoint):
         wanted = bodies.launch_request(body)
 
         def make() -> Launched:
-            return launch.launch(job, cause=causes.manual(**caller(request)), request=wanted)
+            cause = in_chain(request, causes.manual(**caller(request)))
+            return launch.launch(job, cause=cause, request=wanted)
 
         return self.launched(request, make, message=message or f"Launched job '{job.name}'")
 
@@ -108,7 +109,7 @@ class TriggerJobView(LaunchView):
         wanted = bodies.launch_request(bodies.launch_body(request, self.body_schema))
 
         def make() -> Launched:
-            cause = causes.remote(trigger=_remote_trigger(job), **caller(request))
+            cause = in_chain(request, causes.remote(trigger=_remote_trigger(job), **caller(request)))
             return launch.launch(job, cause=cause, request=wanted)
 
         return self.launched(request, make, message=f"Triggered job '{job.name}'")

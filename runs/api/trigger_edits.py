@@ -17,7 +17,7 @@ from jobs.wire import InvalidHeader
 from runs import causes, launch
 from runs.api import bodies, trigger_bodies
 from runs.api.dependencies import hide
-from runs.api.finding import caller, find_job
+from runs.api.finding import caller, find_job, in_chain
 from runs.api.launching import LaunchView
 from runs.api.triggers import TriggerListView, TriggerSerializer, TriggerView, find_trigger, trigger_objects
 from runs.launch import Launched, LaunchRefused
@@ -146,7 +146,7 @@ class FireView(LaunchView):
 
         def make() -> Launched:
             launch.check(found.job, trigger=found)
-            cause = causes.manual(**caller(request), parameters_of=found)
+            cause = in_chain(request, causes.manual(**caller(request), parameters_of=found))
             wanted = launch.Request(parameters={**found.parameters, **given}, priority=found.priority)
             return launch.launch(found.job, cause=cause, request=wanted)
 
