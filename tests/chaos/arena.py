@@ -18,7 +18,7 @@ from config import programs
 from config.children import end, kill_group
 from jobs.models import Job
 from runs import causes, launch
-from runs.models import Run, Worker, WorkerProcess
+from runs.models import Heartbeat, Run, Worker, WorkerProcess
 from tests.chaos.ledger.crashes import FOLDER, KILLED, ROLE
 from tests.chaos.ledger.jobs import SLUG
 from tests.servers import Servers
@@ -78,9 +78,12 @@ class Arena:
         self.start({name: self.started[name]})
 
     def start_beat(self, name: str) -> None:
-        """Starts one of several beats."""
+        """Starts one of several beats, and waits until it ticks."""
         program = replace(programs.beat(migrated=self.site.migrated), name=name)
+        beats = Heartbeat.objects.filter(name__startswith="beat:")
+        known = beats.count()
         self.site._start(program, ready=lambda: True)
+        assert self.wait_for(lambda: beats.count() > known, seconds=START_SECONDS), self.site.log(name)
 
     def kill_all_of(self, name: str) -> None:
         """`kill -9` of a worker with its heartbeat process and slots, as when a machine fails."""

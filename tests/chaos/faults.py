@@ -157,6 +157,7 @@ def postgres_restarted(arena: Arena, sizes: Sizes) -> Row:
         arena.pause(0.2, 1.0)
         with arena.fault():
             arena.restart_postgres()
+        arena.load(sizes.scale / 4)
         arena.pause(1, 3)
     arena.wait(seconds=PATIENCE + 2 * sizes.lease)
     row = count(arena, "PostgreSQL restarted at once")
@@ -170,7 +171,10 @@ def beats_killed(arena: Arena, sizes: Sizes) -> Row:
     beats = ["beat-1", "beat-2", "beat-3"]
     for name in beats:
         arena.start_beat(name)
-    triggers = [make_schedule(arena.job, cron="0 0 1 1 *", name=f"schedule {n}").pk for n in range(20)]
+    triggers = [
+        make_schedule(arena.job, cron="0 0 1 1 *", name=f"schedule {n}", overlap="allow").pk
+        for n in range(20)
+    ]
     missing = 0
     for _ in range(sizes.rounds):
         due = _make_due(triggers)
@@ -253,9 +257,9 @@ def misbehaving_jobs(arena: Arena, sizes: Sizes) -> Row:
     """Jobs that raise, exit, eat memory, kill their worker, hang, ignore signals and flood their log."""
     arena.start({"high": ("high", 2)})
     job = Job.objects.get(slug="misbehave")
-    Job.objects.filter(pk=job.pk).update(timeout_seconds=4)
     wrong = []
     for how, (status, reason) in MISDEEDS.items():
+        Job.objects.filter(pk=job.pk).update(timeout_seconds=4 if reason == "timeout" else 60)
         run_id = _misbehave(arena, job, how)
         well = arena.launch()
         _revive_until_ended(arena, [run_id, well])

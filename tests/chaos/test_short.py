@@ -1,4 +1,4 @@
-"""The chaos suite in small: each fault a few times, so that a change that breaks a promise is seen at once."""
+"""The chaos suite in small: two faults, once each, and one point, so that a change that breaks a promise is seen at once."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.servers import Servers
 from tests.site import Site
 
 SEED = 20260101
-SMALL = Sizes(rounds=2, scale=0.5, lease=6.0, freeze=2.0)
+SMALL = Sizes(rounds=1, scale=0.5, lease=6.0, freeze=2.0)
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def arena(servers: Servers, site: Site, tmp_path: Path) -> Arena:
     return Arena(servers=servers, site=site, folder=tmp_path, random=Random(SEED))
 
 
-@pytest.mark.parametrize("fault", [faults.worker_killed, faults.slot_killed, faults.broker_flushed])
+@pytest.mark.parametrize("fault", [faults.worker_killed, faults.slot_killed])
 def test_a_fault_loses_nothing_and_repeats_nothing_unseen(
     arena: Arena, fault: Callable[[Arena, Sizes], Row]
 ) -> None:
@@ -33,8 +33,8 @@ def test_a_fault_loses_nothing_and_repeats_nothing_unseen(
     assert row.submitted == len(arena.runs) > 0
 
 
-@pytest.mark.parametrize("name", ["claim, committed", "settle, committed"])
-def test_a_slot_that_vanishes_at_a_point_is_rescued(arena: Arena, name: str) -> None:
+def test_a_slot_that_vanishes_once_it_has_claimed_is_rescued(arena: Arena) -> None:
+    name = "claim, committed"
     arena.start({"high": ("high", 1), "bulk": ("bulk", 1)})
     (point,) = [point for point in POINTS if point.name == name]
     assert faults.crash(arena, point)
