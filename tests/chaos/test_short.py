@@ -1,4 +1,4 @@
-"""The chaos suite in small: two faults, once each, and one point, so that a change that breaks a promise is seen at once."""
+"""The chaos suite in small: two faults and one point, so that a change that breaks a promise is seen at once."""
 
 from collections.abc import Callable
 from pathlib import Path
