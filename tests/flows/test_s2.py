@@ -136,6 +136,27 @@ def test_a_circle_is_refused_with_its_chain(live: Live) -> None:
     assert missing.status_code == 404
 
 
+def test_so_it_is_in_the_admin(live: Live) -> None:
+    ids = {slug: number for number, slug in live.sql("SELECT id, slug FROM jobs_job")}
+    url = f"/admin/triggers/dependency/add/?job={ids['ingest']}"
+    page = live.pages.get(url)
+    assert ">Report</option>" not in page.text.partition('id="id_upstream"')[2].partition("</select>")[0]
+    sent = {
+        "csrfmiddlewaretoken": live.pages.cookies["csrftoken"],
+        "job": ids["ingest"],
+        "upstream": ids["report"],
+        "condition": "on_success",
+        "needs": "any",
+        "delay_minutes": 0,
+        "window_minutes": 60,
+        "enabled": "on",
+    }
+    answer = live.pages.post(url, data=sent, headers={"Referer": f"{live.url}{url}"})
+    assert answer.status_code == 200
+    assert "ingest → clean → report → ingest" in answer.text
+    assert "ingest" in live.pages.get("/graph/?job=ingest").text
+
+
 def test_the_graph_can_be_read_from_any_job_of_it(live: Live) -> None:
     graph = live.get("jobs/clean/triggers/dependencies")
     assert (graph["upstream"], graph["downstream"]) == (["ingest"], ["report"])

@@ -2,7 +2,7 @@
 
 import threading
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from jobs.models import Job
 from tests.factories import make_dependency, make_job
@@ -51,3 +51,27 @@ def test_the_second_edit_waits_for_the_first_and_sees_it(own_database: str) -> N
         assert editor.is_alive()
     editor.join()
     assert editor.refusal is not None
+
+
+def test_the_database_holds_when_nobody_asks_first(own_database: str) -> None:
+    """Edges that are written past the code, by two at once, close no circle either."""
+    a, b = make_job(), make_job()
+    before, after = make_dependency(make_job(), job=a), make_dependency(make_job(), job=b)
+    refused: list[IntegrityError] = []
+
+    def add() -> None:
+        try:
+            Upstream.objects.create(trigger=after, job=a)
+        except IntegrityError as error:
+            refused.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=add)
+    with transaction.atomic():
+        Upstream.objects.create(trigger=before, job=b)
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+    thread.join()
+    assert "come after itself" in str(refused[0])
