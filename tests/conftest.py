@@ -55,6 +55,10 @@ def own_database(
     with django_db_blocker.unblock():
         connection.close()
         with psycopg.connect(servers.postgres.url, autocommit=True) as admin:
+            # A thread that an earlier test left, such as a slot's reporter, may hold a connection to it still.
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [template]
+            )
             admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
             connection.settings_dict["NAME"] = name
             yield name

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.admin.conftest import Login
-from tests.factories import make_job, make_run, make_schedule, make_slot, make_user
+from tests.factories import make_dependency, make_job, make_run, make_schedule, make_slot, make_user
 from triggers import keys
 
 OURS = ("jobs", "triggers", "runs")
@@ -18,6 +18,7 @@ OURS = ("jobs", "triggers", "runs")
 def cast() -> None:
     job = make_job()
     make_schedule(job)
+    make_dependency(job)
     make_run(job)
     make_slot()
     keys.issue(name="ci", owner=make_user())
