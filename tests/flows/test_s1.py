@@ -61,7 +61,8 @@ def test_a_run_by_hand_counts_and_does_not_move_the_next_slot(live: Live, by_han
     assert after["last_run_at"] == run["finished_at"]
     assert after["success_rate"] == 1.0
     assert run["duration_seconds"] > 1.5, "one of the pages takes its time"
-    assert after["average_duration_seconds"] > 0
+    total = (before["average_duration_seconds"] or 0) * before["run_count"] + run["duration_seconds"]
+    assert after["average_duration_seconds"] == pytest.approx(total / after["run_count"], rel=0.01)
     assert after["next_run_at"] == before["next_run_at"]
 
 
