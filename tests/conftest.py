@@ -96,7 +96,19 @@ def chromium_path() -> str:
     return found
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what is costly to set up, and see to it that there is a browser."""
+    for item in items:
+        # One worker of pytest-xdist starts the whole site for all who ask for it, and begins with them.
+        if "live" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("live"))
+        elif item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("browser"))
+    _need_a_browser(items)
+
+
+def _need_a_browser(items: list[pytest.Item]) -> None:
     """Skip browser tests where there is no browser, and say so; refuse with HEADWAY_REQUIRE_BROWSER."""
     marked = [item for item in items if item.get_closest_marker("browser")]
     if not marked or chromium():
