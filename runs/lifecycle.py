@@ -149,6 +149,35 @@ def held_by(worker_id: int) -> list[tuple[int, int]]:
     return [(run_id, token) for run_id, token in held.values_list("pk", "claim_token") if token is not None]
 
 
+_SETTLE = f"""
+    UPDATE runs_run r SET
+        status = {_BECOMES},
+        attempt = r.attempt + (r.started_at IS NULL)::int,
+        started_at = coalesce(x.started_at, r.started_at),
+        result = CASE WHEN x.status IN ('succeeded', 'failed') THEN x.result ELSE r.result END,
+        failure_reason = CASE WHEN {_BECOMES} = 'failed' THEN x.failure_reason END,
+        error = x.error,
+        failed_attempts = r.failed_attempts + (x.failure_reason IS NOT NULL)::int,
+        attempts = CASE WHEN {_BECOMES} IN ('scheduled', 'waiting')
+            THEN r.attempts || {_SETTLED_ATTEMPT} ELSE r.attempts END,
+        cancelled_by = CASE WHEN {_BECOMES} = 'cancelled' AND r.cancelled_by = ''
+            THEN 'the job itself' ELSE r.cancelled_by END,
+        due_at = CASE WHEN {_BECOMES} IN ('scheduled', 'waiting')
+            THEN coalesce(x.due_at, clock_timestamp() + x.delay_seconds * interval '1 second') END,
+        next_step = x.next_step,
+        state = x.state,
+        finished_at = CASE WHEN {_BECOMES} IN ({FINAL_WORDS}) THEN x.finished_at END
+    FROM (
+        SELECT i.*, clock_timestamp() - i.ended_ago * interval '1 second' AS finished_at,
+               clock_timestamp() - i.started_ago * interval '1 second' AS started_at
+        FROM jsonb_to_recordset(%s::jsonb) AS i(
+            id bigint, token bigint, status text, outcome text, result jsonb, failure_reason text,
+            error jsonb, delay_seconds float8, due_at timestamptz, next_step text, state jsonb,
+            started_ago float8, ended_ago float8)
+    ) x
+    WHERE r.id = x.id AND r.claim_token = x.token AND r.status = 'running'"""
+
+
 def settle(
     settled: Iterable[tuple[Claim, Outcome]], *, spans: Mapping[int, Span] | None = None
 ) -> list[Moved]:
@@ -163,34 +192,7 @@ def settle(
         (_settlement(claim, outcome, spans.get(claim.id, Span())) for claim, outcome in settled),
         key=lambda entry: entry.id,
     )
-    update = f"""
-        UPDATE runs_run r SET
-            status = {_BECOMES},
-            attempt = r.attempt + (r.started_at IS NULL)::int,
-            started_at = coalesce(x.started_at, r.started_at),
-            result = CASE WHEN x.status IN ('succeeded', 'failed') THEN x.result ELSE r.result END,
-            failure_reason = CASE WHEN {_BECOMES} = 'failed' THEN x.failure_reason END,
-            error = x.error,
-            failed_attempts = r.failed_attempts + (x.failure_reason IS NOT NULL)::int,
-            attempts = CASE WHEN {_BECOMES} IN ('scheduled', 'waiting')
-                THEN r.attempts || {_SETTLED_ATTEMPT} ELSE r.attempts END,
-            cancelled_by = CASE WHEN {_BECOMES} = 'cancelled' AND r.cancelled_by = ''
-                THEN 'the job itself' ELSE r.cancelled_by END,
-            due_at = CASE WHEN {_BECOMES} IN ('scheduled', 'waiting')
-                THEN coalesce(x.due_at, clock_timestamp() + x.delay_seconds * interval '1 second') END,
-            next_step = x.next_step,
-            state = x.state,
-            finished_at = CASE WHEN {_BECOMES} IN ({FINAL_WORDS}) THEN x.finished_at END
-        FROM (
-            SELECT i.*, clock_timestamp() - i.ended_ago * interval '1 second' AS finished_at,
-                   clock_timestamp() - i.started_ago * interval '1 second' AS started_at
-            FROM jsonb_to_recordset(%s::jsonb) AS i(
-                id bigint, token bigint, status text, outcome text, result jsonb, failure_reason text,
-                error jsonb, delay_seconds float8, due_at timestamptz, next_step text, state jsonb,
-                started_ago float8, ended_ago float8)
-        ) x
-        WHERE r.id = x.id AND r.claim_token = x.token AND r.status = 'running'"""
-    return move(update, [json.dumps([plain(asdict(entry)) for entry in entries])])
+    return move(_SETTLE, [json.dumps([plain(asdict(entry)) for entry in entries])])
 
 
 def _settlement(claim: Claim, outcome: Outcome, span: Span) -> _Settlement:
@@ -241,6 +243,40 @@ def give_back(held: Iterable[tuple[int, int]]) -> list[Moved]:
     return move(update, [[pair[0] for pair in pairs], [pair[1] for pair in pairs]])
 
 
+_RESCUE = f"""
+    UPDATE runs_run r SET
+        status = x.becomes,
+        lost_attempts = r.lost_attempts + x.begun::int,
+        attempt = x.attempt,
+        started_at = CASE WHEN x.begun THEN coalesce(r.started_at, r.queued_at) END,
+        attempts = CASE WHEN x.becomes = 'queued' AND x.begun
+            THEN r.attempts || {_LOST} ELSE r.attempts END,
+        failure_reason = CASE WHEN x.becomes = 'failed' THEN x.reason END,
+        error = CASE WHEN x.becomes = 'failed' THEN {_LOST_ERROR} END,
+        claim_token = nextval('runs_claim_token'),
+        queued_at = CASE WHEN x.becomes = 'queued' THEN clock_timestamp() ELSE r.queued_at END,
+        finished_at = CASE WHEN x.becomes <> 'queued' THEN clock_timestamp() END
+    FROM (
+        SELECT held.id, held.claim_token, b.begun,
+            held.attempt + (b.begun AND held.started_at IS NULL)::int AS attempt,
+            CASE WHEN held.cancel_requested_at IS NOT NULL THEN 'cancelled'
+                 WHEN NOT b.begun THEN 'queued'
+                 WHEN held.lost_attempts + 1 >= %s OR j.on_lost = 'fail' THEN 'failed'
+                 ELSE 'queued' END AS becomes,
+            CASE WHEN held.lost_attempts + 1 >= %s THEN 'poisoned' ELSE 'worker_lost' END AS reason
+        FROM runs_run held
+        JOIN jobs_job j ON j.id = held.job_id
+        LEFT JOIN runs_workerprocess p ON p.id = held.process_id
+        LEFT JOIN runs_worker w ON w.id = p.worker_id
+        CROSS JOIN LATERAL (
+            SELECT held.started_at IS NOT NULL OR held.claim_token <= coalesce(p.announced, 0) AS begun) b
+        WHERE held.status = 'running' AND held.external_id IS NULL
+          AND (w.id IS NULL OR w.lease_until < clock_timestamp() OR p.ended_at IS NOT NULL)
+        LIMIT %s FOR UPDATE OF held SKIP LOCKED
+    ) x
+    WHERE r.id = x.id AND r.claim_token = x.claim_token AND r.status = 'running'"""
+
+
 def rescue(*, limit: int = 500) -> list[Moved]:
     """Takes runs back whose slot is dead or whose worker's lease has passed: their attempt is lost.
 
@@ -248,41 +284,9 @@ def rescue(*, limit: int = 500) -> list[Moved]:
     this was the third worker the run has taken with it (poisoned). Lost attempts do not use up the job's,
     and what the slot had claimed but not begun loses none.
     """
-    update = f"""
-        UPDATE runs_run r SET
-            status = x.becomes,
-            lost_attempts = r.lost_attempts + x.begun::int,
-            attempt = x.attempt,
-            started_at = CASE WHEN x.begun THEN coalesce(r.started_at, r.queued_at) END,
-            attempts = CASE WHEN x.becomes = 'queued' AND x.begun
-                THEN r.attempts || {_LOST} ELSE r.attempts END,
-            failure_reason = CASE WHEN x.becomes = 'failed' THEN x.reason END,
-            error = CASE WHEN x.becomes = 'failed' THEN {_LOST_ERROR} END,
-            claim_token = nextval('runs_claim_token'),
-            queued_at = CASE WHEN x.becomes = 'queued' THEN clock_timestamp() ELSE r.queued_at END,
-            finished_at = CASE WHEN x.becomes <> 'queued' THEN clock_timestamp() END
-        FROM (
-            SELECT held.id, held.claim_token, b.begun,
-                held.attempt + (b.begun AND held.started_at IS NULL)::int AS attempt,
-                CASE WHEN held.cancel_requested_at IS NOT NULL THEN 'cancelled'
-                     WHEN NOT b.begun THEN 'queued'
-                     WHEN held.lost_attempts + 1 >= %s OR j.on_lost = 'fail' THEN 'failed'
-                     ELSE 'queued' END AS becomes,
-                CASE WHEN held.lost_attempts + 1 >= %s THEN 'poisoned' ELSE 'worker_lost' END AS reason
-            FROM runs_run held
-            JOIN jobs_job j ON j.id = held.job_id
-            LEFT JOIN runs_workerprocess p ON p.id = held.process_id
-            LEFT JOIN runs_worker w ON w.id = p.worker_id
-            CROSS JOIN LATERAL (
-                SELECT held.started_at IS NOT NULL OR held.claim_token <= coalesce(p.announced, 0) AS begun) b
-            WHERE held.status = 'running' AND held.external_id IS NULL
-              AND (w.id IS NULL OR w.lease_until < clock_timestamp() OR p.ended_at IS NOT NULL)
-            LIMIT %s FOR UPDATE OF held SKIP LOCKED
-        ) x
-        WHERE r.id = x.id AND r.claim_token = x.claim_token AND r.status = 'running'"""
     losses = settings.LOST_ATTEMPTS_LIMIT
     with transaction.atomic():
-        moved = move(update, [losses, losses, limit])
+        moved = move(_RESCUE, [losses, losses, limit])
         _note((run for run in moved if run.attempt), kind="rescued")
     return moved
 
