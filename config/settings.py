@@ -173,6 +173,13 @@ DELAY_LIMIT_MINUTES = env.int("HEADWAY_DELAY_LIMIT_MINUTES", default=60)
 HOP_LIMIT = env.int("HEADWAY_HOP_LIMIT", default=50)
 ROOT_RATE_LIMIT = env.int("HEADWAY_ROOT_RATE_LIMIT", default=1000)
 
+# How long ended runs are kept whose job says nothing, and hourly statistics, in days; 0: for ever.
+RETAIN_DAYS = env.int("HEADWAY_RETAIN_DAYS", default=0)
+STATISTICS_DAYS = env.int("HEADWAY_STATISTICS_DAYS", default=400)
+for _name, _days in (("HEADWAY_RETAIN_DAYS", RETAIN_DAYS), ("HEADWAY_STATISTICS_DAYS", STATISTICS_DAYS)):
+    if not 0 <= _days <= 36_500:
+        raise ImproperlyConfigured(f"{_name} is {_days}; expected 0 (for ever) to 36500 days.")
+
 # Programs a `command` job may start, by name or absolute path; `python` is this interpreter.
 COMMAND_PROGRAMS = env.list("HEADWAY_COMMAND_PROGRAMS", default=["python"])
 # Hosts or networks that an `http` job may call although they are private addresses.

@@ -108,7 +108,9 @@ class Job(models.Model):
         help_text="At most one open run for each value, for example {customer}.",
     )
     retain_for_seconds = models.PositiveBigIntegerField(
-        null=True, blank=True, help_text="How long finished runs are kept. Empty: for ever."
+        null=True,
+        blank=True,
+        help_text="How long finished runs are kept. Empty: as long as the site says (HEADWAY_RETAIN_DAYS).",
     )
 
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)

@@ -45,7 +45,7 @@ def move(update: str, arguments: Sequence[Any]) -> list[Moved]:
                                          duration_seconds, wait_seconds, last_run_id, last_run_at)
             SELECT job_id, trigger_id, campaign_id, trigger_kind, lane, status, count(*), count(started_at),
                    coalesce(sum(extract(epoch FROM finished_at - started_at)), 0),
-                   coalesce(sum(extract(epoch FROM started_at - queued_at)), 0),
+                   coalesce(sum(extract(epoch FROM started_at - queued_at)) FILTER (WHERE started_at >= queued_at), 0),
                    max(id), max(finished_at)
             FROM moved WHERE status IN ({FINAL_WORDS})
             GROUP BY job_id, trigger_id, campaign_id, trigger_kind, lane, status),

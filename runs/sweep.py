@@ -14,7 +14,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
 
-from runs import dispatch, followers, lifecycle, progress, tallies, tending
+from runs import dispatch, followers, lifecycle, progress, retention, tallies, tending
 from runs.models import Heartbeat, Idempotency, Lane, Run, Worker, WorkerProcess
 from runs.status import Status
 
@@ -62,6 +62,7 @@ def run(now: datetime) -> bool:
         progress.fold_sums,
         tending.tend,
         partial(_forget, now),
+        partial(retention.prune, now),
         refill,
         *FOLLOWING,
     ):

@@ -16,10 +16,11 @@ _BASE = """
     SELECT job_id, sum(succeeded), sum(failed), sum(cancelled), sum(skipped), sum(duration_seconds), sum(timed),
         (array_agg(last_run_id ORDER BY last_run_at DESC NULLS LAST, last_run_id DESC))[1],
         max(last_run_at),
-        (array_agg(last_run_status ORDER BY last_run_at DESC NULLS LAST, last_run_id DESC))[1]
+        (array_agg(last_run_status ORDER BY last_run_at DESC NULLS LAST, last_run_id DESC))[1],
+        sum(pruned), max(pruned_at)
     FROM (
         SELECT job_id, succeeded, failed, cancelled, skipped, duration_seconds, timed, last_run_id, last_run_at,
-            last_run_status
+            last_run_status, pruned, pruned_at
         FROM runs_tally WHERE job_id = ANY(%(jobs)s)
         UNION ALL
         SELECT job_id,
@@ -27,7 +28,7 @@ _BASE = """
             CASE WHEN status = 'cancelled' THEN runs ELSE 0 END, CASE WHEN status = 'skipped' THEN runs ELSE 0 END,
             CASE WHEN status = 'succeeded' THEN duration_seconds ELSE 0 END,
             CASE WHEN status = 'succeeded' THEN timed ELSE 0 END,
-            last_run_id, last_run_at, status
+            last_run_id, last_run_at, status, 0, NULL
         FROM runs_tallydelta WHERE job_id = ANY(%(jobs)s)
     ) counted GROUP BY job_id"""
 
@@ -46,6 +47,17 @@ _FOLD = """
             runs = h.runs + excluded.runs, timed = h.timed + excluded.timed,
             duration_seconds = h.duration_seconds + excluded.duration_seconds,
             wait_seconds = h.wait_seconds + excluded.wait_seconds),
+    triggers AS (
+        INSERT INTO runs_triggertally AS g (job_id, trigger_id, trigger_kind, lane, status, runs, timed,
+            duration_seconds, wait_seconds, last_run_at)
+        SELECT job_id, trigger_id, trigger_kind, lane, status, sum(runs), sum(timed), sum(duration_seconds),
+            sum(wait_seconds), max(last_run_at)
+        FROM gone GROUP BY 1, 2, 3, 4, 5
+        ON CONFLICT (trigger_id, job_id, trigger_kind, lane, status) DO UPDATE SET
+            runs = g.runs + excluded.runs, timed = g.timed + excluded.timed,
+            duration_seconds = g.duration_seconds + excluded.duration_seconds,
+            wait_seconds = g.wait_seconds + excluded.wait_seconds,
+            last_run_at = greatest(g.last_run_at, excluded.last_run_at)),
     campaigns AS (
         INSERT INTO runs_campaigntally AS c (campaign_id, succeeded, failed, cancelled, skipped)
         SELECT campaign_id,
@@ -102,6 +114,9 @@ class Counts:
     last_run_id: int | None = None
     last_run_at: datetime | None = None
     last_run_status: str | None = None
+    # How many of them retention has deleted, and when it last did.
+    pruned: int = 0
+    pruned_at: datetime | None = None
 
     @property
     def run_count(self) -> int:
@@ -136,6 +151,8 @@ def of_jobs(job_ids: Iterable[int]) -> dict[int, Counts]:
                 last_run_id=row[7],
                 last_run_at=row[8],
                 last_run_status=row[9],
+                pruned=int(row[10]),
+                pruned_at=row[11],
             )
             for row in cursor.fetchall()
         }
@@ -177,6 +194,6 @@ def _delta(alike: list[Run]) -> TallyDelta:
 
 
 def fold(*, limit: int = 10_000) -> None:
-    """Adds up to `limit` appended endings to the base and the hourly tallies, in one statement."""
+    """Adds up to `limit` appended endings to all tallies in one statement: each is counted once, or still there."""
     with connection.cursor() as cursor:
         cursor.execute(_FOLD, [limit])

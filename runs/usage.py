@@ -7,15 +7,17 @@ from datetime import datetime
 from django.db import connection
 
 _USAGE = """
-    SELECT asked.id, coalesce(ended.runs, 0), coalesce(ended.succeeded, 0), coalesce(ended.failed, 0), latest.at
+    SELECT asked.id, coalesce(ended.runs, 0), coalesce(ended.succeeded, 0), coalesce(ended.failed, 0),
+        coalesce(latest.at, ended.at)
     FROM unnest(%(triggers)s::bigint[]) AS asked(id)
     LEFT JOIN (
         SELECT trigger_id, sum(runs) AS runs, sum(runs) FILTER (WHERE status = 'succeeded') AS succeeded,
-            sum(runs) FILTER (WHERE status = 'failed') AS failed
+            sum(runs) FILTER (WHERE status = 'failed') AS failed, max(at) AS at
         FROM (
-            SELECT trigger_id, status, runs FROM runs_hourlytally WHERE trigger_id = ANY(%(triggers)s)
+            SELECT trigger_id, status, runs, last_run_at AS at FROM runs_triggertally
+            WHERE trigger_id = ANY(%(triggers)s)
             UNION ALL
-            SELECT trigger_id, status, runs FROM runs_tallydelta WHERE trigger_id = ANY(%(triggers)s)
+            SELECT trigger_id, status, runs, last_run_at FROM runs_tallydelta WHERE trigger_id = ANY(%(triggers)s)
         ) counted GROUP BY trigger_id
     ) ended ON ended.trigger_id = asked.id
     LEFT JOIN LATERAL (
@@ -25,7 +27,7 @@ _USAGE = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a trigger led to: `fired` counts its runs that have ended."""
+    """What a trigger led to: `fired` counts its runs that have ended, also those that retention deleted."""
 
     fired: int
     succeeded: int

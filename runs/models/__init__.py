@@ -6,7 +6,7 @@ from runs.models.lane import ClaimGroup, Lane
 from runs.models.names import run_id, run_name
 from runs.models.record import Idempotency, LogChunk, RunEvent, RunLabel
 from runs.models.run import Run, TriggerKind
-from runs.models.tally import HourlyTally, Tally, TallyDelta
+from runs.models.tally import HourlyTally, Tally, TallyDelta, TriggerTally
 from runs.models.worker import Heartbeat, Worker, WorkerProcess
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Tally",
     "TallyDelta",
     "TriggerKind",
+    "TriggerTally",
     "Worker",
     "WorkerProcess",
     "run_id",

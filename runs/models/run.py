@@ -19,6 +19,8 @@ from runs.models.worker import WorkerProcess
 from runs.status import FINAL, MOVES, OPEN, FailureReason, Status
 from triggers.models import ApiKey, Trigger
 
+# What caused a run may be deleted before it (`runs.retention`): its number stays, as plain history.
+_HISTORY: Any = {"on_delete": models.DO_NOTHING, "db_constraint": False, "db_index": False}
 _ALLOWED_MOVES = ", ".join(f"'{old}>{new}'" for old, news in MOVES.items() for new in news)
 
 
@@ -98,15 +100,9 @@ class Run(models.Model):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
-    parent = models.ForeignKey(
-        "self", null=True, on_delete=models.SET_NULL, related_name="children", db_index=False
-    )
-    root = models.ForeignKey(
-        "self", null=True, on_delete=models.SET_NULL, related_name="descendants", db_index=False
-    )
-    retry_of = models.ForeignKey(
-        "self", null=True, on_delete=models.SET_NULL, related_name="retries", db_index=False
-    )
+    parent = models.ForeignKey("self", null=True, related_name="children", **_HISTORY)
+    root = models.ForeignKey("self", null=True, related_name="descendants", **_HISTORY)
+    retry_of = models.ForeignKey("self", null=True, related_name="retries", **_HISTORY)
     # No constraint: checking it for each of a campaign's runs would cost more than making them.
     campaign = models.ForeignKey(
         Campaign,
@@ -257,6 +253,11 @@ class Run(models.Model):
             models.Index(name="run_parent", fields=["parent"], condition=Q(parent__isnull=False)),
             models.Index(name="run_root", fields=["root", "-id"], condition=Q(root__isnull=False)),
             models.Index(name="run_retry_of", fields=["retry_of"], condition=Q(retry_of__isnull=False)),
+            models.Index(
+                name="run_retained",
+                fields=["id"],
+                condition=Q(persistent=False, retain_for_seconds__isnull=False),
+            ),
             models.Index(
                 name="run_campaign", fields=["campaign", "-id"], condition=Q(campaign__isnull=False)
             ),

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from django.db import models
+from django.db.models import Q
 
 from jobs.models import Job
 
@@ -20,6 +21,9 @@ class Tally(models.Model):
     last_run_id = models.BigIntegerField(null=True)
     last_run_at = models.DateTimeField(null=True)
     last_run_status = models.CharField(max_length=10, null=True)
+    # What retention took away of them (`runs.retention`); they stay counted.
+    pruned = models.BigIntegerField(default=0, db_default=0)
+    pruned_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"tally of job {self.job_id}"
@@ -67,6 +71,41 @@ class HourlyTally(models.Model):
                 nulls_distinct=False,
             ),
         ]
+        indexes: ClassVar = [
+            models.Index(
+                name="hourlytally_trigger",
+                fields=["trigger_id", "hour"],
+                condition=Q(trigger_id__isnull=False),
+            ),
+            models.Index(name="hourlytally_job", fields=["job_id", "hour"]),
+        ]
 
     def __str__(self) -> str:
         return f"{self.hour.isoformat()}: {self.runs} {self.status} of job {self.job_id}"
+
+
+class TriggerTally(models.Model):
+    """The ended runs of each trigger, kind and lane since the site began: counters that only grow."""
+
+    job_id = models.BigIntegerField()
+    trigger_id = models.BigIntegerField(null=True)
+    trigger_kind = models.CharField(max_length=50)
+    lane = models.CharField(max_length=10)
+    status = models.CharField(max_length=10)
+    runs = models.BigIntegerField()
+    timed = models.BigIntegerField()
+    duration_seconds = models.FloatField()
+    wait_seconds = models.FloatField()
+    last_run_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="triggertally_once",
+                fields=["trigger_id", "job_id", "trigger_kind", "lane", "status"],
+                nulls_distinct=False,
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.runs} {self.status} of job {self.job_id} by {self.trigger_kind}"

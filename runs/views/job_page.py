@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from jobs import form, priority, retry
 from jobs.models import Job
 from jobs.parameters import InvalidParameters
-from runs import causes, launch, strips, tallies
+from runs import causes, launch, retention, strips, tallies
 from runs.durations import duration_words
 from runs.models import Run
 from runs.views.access import RUN_JOB, VIEW_RUNS, permitted, person
@@ -122,7 +122,7 @@ def _policies(job: Job) -> list[tuple[str, str]]:
         ("At a time", f"at most {job.max_concurrent_runs}" if job.max_concurrent_runs else "no limit"),
         ("Priority", lane),
         ("Dedup key", job.dedup_key_template or "none"),
-        ("Runs are kept", duration_words(job.retain_for_seconds) if job.retain_for_seconds else "for ever"),
+        ("Runs are kept", retention.words(job)),
     ]
 
 

@@ -65,13 +65,13 @@ class State:
 
 def find(ref: str) -> Run:
     """The run whose id or name is `ref`; raises Http404 with a sentence."""
-    related = ("job", "trigger", "api_key", "retry_of__job", "parent__job")
+    related = ("job", "trigger", "api_key", "retry_of__job", "parent__job", "root")
     run = Run.objects.named(ref).select_related(*related).first()
     if run is not None:
         return run
     if run_id(ref) is None:
         raise Http404(f"{ref!r} is no run: expected an id such as 4821 or the name of a run.")
-    raise Http404(f"There is no run {ref!r}. It may have been deleted by its job's retention.")
+    raise Http404(f"There is no run {ref!r}. It may have been deleted, because it was kept long enough.")
 
 
 @permitted(VIEW_RUNS)
