@@ -9,6 +9,8 @@ FIND_PYTHON = for python in python3 python3.14 python3.13 python3.12 python3.11;
 PYTHON ?= $(shell $(FIND_PYTHON))
 # Passed on to the command: `make test ARGS="tests/runs -x"`.
 ARGS ?=
+# Tests often wait for processes, so one more runs than there are cores; each has servers of its own.
+TEST_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 
 unexport PYTHONPATH PYTHONHOME
 .DEFAULT_GOAL := help
@@ -21,7 +23,7 @@ up: site-packages ## Start the whole site on this machine, with a PostgreSQL and
 	@exec $(RUN) manage.py up $(ARGS)
 
 test: dev-packages chromium ## Run all tests, against real servers started for them
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest -n $(TEST_WORKERS) --dist loadgroup $(ARGS)
 
 check: dev-packages ## Check format, lint, types, imports, templates, migrations and deployment settings
 	@$(RUN) -m ruff format --check .

@@ -31,9 +31,11 @@ def django_db_setup(
 
 
 @pytest.fixture(autouse=True)
-def quick_passwords(settings: Settings) -> None:
-    """Nobody types a password here, so none needs half a second to be hashed."""
+def quick(settings: Settings) -> None:
+    """Nobody types a password here, so none needs half a second to be hashed; and no test client lists all
+    static files before its first request."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.WHITENOISE_AUTOREFRESH = True
 
 
 @pytest.fixture
