@@ -1,7 +1,7 @@
 """Campaigns: the only writer of their status. Makes them of what was sent; starts, holds, ends and retries them.
 
 Each move is one guarded UPDATE under the lock of the campaign's row. What takes long is done in portions by
-`runs.tending`: right after the order for some seconds, from then on by the sweep.
+`runs.tending`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,6 +22,7 @@ from runs import causes, dispatch, launch, progress, recipients
 from runs.idempotency import InFlight, KeyReused
 from runs.launch import LaunchRefused
 from runs.models import Campaign, CampaignStatus, ClaimGroup, Run
+from runs.models.campaign import TENDED
 from runs.plain import plain
 from runs.streams import Line
 from triggers.models import ApiKey
@@ -194,6 +195,8 @@ def retry_failed(campaign: Campaign, *, by: str) -> None:
 def move(campaign: Campaign, to: CampaignStatus, **fields: Any) -> None:
     """Moves a campaign whose row the caller has locked; nobody else writes a campaign's status."""
     Campaign.objects.filter(pk=campaign.pk).update(status=to, **fields)
+    if to in TENDED:
+        dispatch.tend_after_commit(campaign.pk)
     log.info("campaign_moved", campaign_id=campaign.pk, was=campaign.status, status=to.value)
     for name, value in {"status": to, **fields}.items():
         setattr(campaign, name, value)

@@ -9,6 +9,7 @@ import atexit
 import os
 import threading
 from functools import partial
+from typing import Any
 
 import structlog
 from celery import current_app
@@ -18,6 +19,7 @@ from django.db import transaction
 log = structlog.get_logger(__name__)
 
 TASK = "runs.work"
+TEND = "runs.tend"
 # Enough hints to wake each slot of a lane, few enough that no queue builds up in the broker.
 HINTS_A_SLOT = 2
 
@@ -37,6 +39,11 @@ def top_up(lane: str, wanted: int) -> None:
     publisher.hint(lane, 0, wanted=wanted)
 
 
+def tend_after_commit(campaign: int) -> None:
+    """Has a slot of the lane bulk tend the campaign once the transaction is committed; the sweep would, later."""
+    transaction.on_commit(partial(publisher.tend, campaign), robust=True)
+
+
 def most_hints(lane: str) -> int:
     """How many hints of a lane may be in the broker at a time."""
     slots = settings.LANE_SLOTS.get(lane) or os.cpu_count() or 1
@@ -53,6 +60,8 @@ class Publisher:
     def __init__(self) -> None:
         # For each lane: how many hints to add, and how many there must be at least.
         self._waiting: dict[str, tuple[int, int]] = {}
+        # Campaigns that are to be tended.
+        self._tended: set[int] = set()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._pid = 0
@@ -63,17 +72,26 @@ class Publisher:
         with self._changed:
             new, least = self._waiting.get(lane, (0, 0))
             self._waiting[lane] = (new + count, max(least, wanted))
-            if self._pid != os.getpid() or self._thread is None or not self._thread.is_alive():
-                self._pid = os.getpid()
-                self._thread = threading.Thread(target=self._send_for_ever, name="publisher", daemon=True)
-                self._thread.start()
-            self._changed.notify()
+            self._wake()
+
+    def tend(self, campaign: int) -> None:
+        """Has the campaign tended."""
+        with self._changed:
+            self._tended.add(campaign)
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._pid != os.getpid() or self._thread is None or not self._thread.is_alive():
+            self._pid = os.getpid()
+            self._thread = threading.Thread(target=self._send_for_ever, name="publisher", daemon=True)
+            self._thread.start()
+        self._changed.notify()
 
     def flush(self, timeout: float = 1.0) -> None:
         """Waits until all is sent, at most `timeout` seconds: for a command that ends after a launch."""
         with self._changed:
             if self._pid == os.getpid():
-                self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout)
+                self._changed.wait_for(lambda: not self._is_wanted() and not self._busy, timeout)
 
     def after_fork(self) -> None:
         """In a forked child: forgets the parent's thread, whose lock may be held for ever here."""
@@ -84,12 +102,25 @@ class Publisher:
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: bool(self._waiting))
+                self._changed.wait_for(self._is_wanted)
                 batch, self._waiting = self._waiting, {}
+                tended, self._tended = self._tended, set()
                 self._busy = True
             # The lane that must never wait goes first.
             for lane in sorted(batch, key=_urgency):
                 self._send(lane, *batch[lane])
+            for campaign in tended:
+                self._send_tending(campaign)
+
+    def _is_wanted(self) -> bool:
+        return bool(self._waiting or self._tended)
+
+    def _send_tending(self, campaign: int) -> None:
+        try:
+            with current_app.producer_pool.acquire(block=True, timeout=2) as producer:
+                _send_task(producer, TEND, campaign, lane="bulk")
+        except Exception as error:  # as below: the sweep tends it
+            log.warning("hint_not_sent", campaign_id=campaign, error=str(error))
 
     def _send(self, lane: str, new: int, least: int) -> None:
         """Sends hints, but no more than wake every slot: each slot that wakes looks for all there is."""
@@ -97,11 +128,14 @@ class Publisher:
             with current_app.producer_pool.acquire(block=True, timeout=2) as producer:
                 there = producer.connection.default_channel.client.llen(lane)
                 for _ in range(min(max(new, least - there), most_hints(lane) - there)):
-                    current_app.send_task(
-                        TASK, args=[lane], queue=lane, producer=producer, ignore_result=True, retry=False
-                    )
+                    _send_task(producer, TASK, lane, lane=lane)
         except Exception as error:  # whatever the broker's client throws: the sweep will send again
             log.warning("hint_not_sent", lane=lane, error=str(error))
+
+
+def _send_task(producer: Any, task: str, argument: str | int, *, lane: str) -> None:
+    options = {"producer": producer, "ignore_result": True, "retry": False}
+    current_app.send_task(task, args=[argument], queue=lane, **options)
 
 
 def _urgency(lane: str) -> int:

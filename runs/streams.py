@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TextIO
 
@@ -108,10 +109,19 @@ def of_ndjson(text: TextIO) -> Iterator[Line]:
         if line.isspace():
             continue
         try:
-            yield number, DECODER.decode(line)
+            yield number, _decoded(line)
         except (ValueError, RecursionError) as error:
             detail = f"The line is not JSON: {getattr(error, 'msg', error)}."
             yield number, [Fault(pointer="", code="json", detail=detail)]
+
+
+def _decoded(line: str) -> Any:
+    """The line as JSON. What is written plainly is scanned only; the decoder says what is wrong with the others."""
+    with suppress(StopIteration):
+        value, end = DECODER.scan_once(line, 0)
+        if end == len(line) or line[end:].isspace():
+            return value
+    return DECODER.decode(line)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

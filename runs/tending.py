@@ -1,6 +1,7 @@
 """Tends campaigns: does what their status asks for, a portion at a time, each in one transaction of its own.
 
-Called right after an order and by every sweep. A campaign that another tends right now is passed over.
+Done right after an order for some seconds by who ordered, then by a slot of the lane bulk that was told of it
+(`dispatch.tend_after_commit`), one portion after the other; and by every sweep, for what nobody was told of.
 """
 
 import time
@@ -21,8 +22,10 @@ log = structlog.get_logger(__name__)
 
 PORTION: Final = 10_000
 CANCEL_PORTION: Final = 5_000
-# How long an order is carried out before it is answered; the sweep does the rest.
+# How long an order is carried out before it is answered.
 AT_ONCE_SECONDS: Final = 3.0
+# How long a slot tends before it looks what else there is to be done.
+TURN_SECONDS: Final = 1.0
 SWEEP_SECONDS: Final = 1.0
 # A failure rate of fewer runs says nothing.
 JUDGED_AT_LEAST: Final = 20
@@ -30,14 +33,26 @@ Status = CampaignStatus
 
 
 def at_once(campaign: Campaign, *, seconds: float = AT_ONCE_SECONDS) -> None:
-    """Carries a fresh order out as far as that goes in `seconds`; a fault of the database is left to the sweep."""
+    """Carries a fresh order out as far as that goes in `seconds`; a fault of the database is left to the sweep.
+
+    Waits for whoever tends it already, so that what is answered is as far as it can be.
+    """
     until = time.monotonic() + seconds
     try:
-        while _step(campaign.pk) and time.monotonic() < until:
+        while _step(campaign.pk, wait=True) and time.monotonic() < until:
             pass
     except DatabaseError as error:
         log.warning("campaign_left_to_the_sweep", campaign_id=campaign.pk, error=str(error).strip())
     campaign.refresh_from_db()
+
+
+def carry_on(number: int, *, seconds: float = TURN_SECONDS) -> None:
+    """Tends a campaign for `seconds`; has it tended again if there is more to be done at once."""
+    until = time.monotonic() + seconds
+    while _step(number):
+        if time.monotonic() > until:
+            dispatch.tend_after_commit(number)
+            break
 
 
 def tend(*, seconds: float = SWEEP_SECONDS) -> None:
@@ -57,10 +72,13 @@ def wake() -> None:
         dispatch.top_up("bulk", dispatch.most_hints("bulk"))
 
 
-def _step(number: int) -> bool:
-    """Does one portion of what the campaign's status asks for; says whether to look again at once."""
+def _step(number: int, *, wait: bool = False) -> bool:
+    """Does one portion of what the campaign's status asks for; says whether to look again at once.
+
+    A campaign that another tends right now is passed over, unless this is to `wait`.
+    """
     with transaction.atomic():
-        rows = Campaign.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
+        rows = Campaign.objects.select_for_update(skip_locked=not wait, no_key=True, of=("self",))
         campaign = rows.select_related("job").filter(pk=number).first()
         if campaign is None:
             return False

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+import pgtrigger
 from django.db import models
 from django.db.models import Q
 
@@ -44,6 +45,20 @@ class ClaimGroup(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 name="claimgroup_once", fields=["job", "key", "campaign"], nulls_distinct=False
+            ),
+        ]
+        triggers: ClassVar = [
+            # The other half of the trigger `has_group` of Run, which stands for a constraint.
+            pgtrigger.Trigger(
+                name="has_no_runs",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Delete,
+                func="""
+                    IF EXISTS (SELECT FROM runs_run r WHERE r.job_id = OLD.job_id AND r.group_id = OLD.id) THEN
+                        RAISE foreign_key_violation USING MESSAGE =
+                            format('There are runs of the claim group %s of the job %s.', OLD.id, OLD.job_id);
+                    END IF;
+                    RETURN OLD;""",
             ),
         ]
 

@@ -1,24 +1,25 @@
 """runs.campaigns and runs.tending: a campaign's way from its recipients to its end, and who may hold it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
 import pgtrigger
 import pytest
-from django.db import InternalError, ProgrammingError, transaction
+from django.db import IntegrityError, InternalError, ProgrammingError, connection, transaction
 from django.utils import timezone
 
 from jobs import pausing
 from jobs.executors import Failed, Succeeded
 from jobs.models import Job
-from runs import campaigns, lifecycle, progress, tallies, tending, why
+from runs import campaigns, dispatch, lifecycle, progress, tallies, tending, why
 from runs.campaigns import CampaignRefused, InvalidRecipients, Order
 from runs.launch import JobInactive, JobPaused
 from runs.models import Campaign, CampaignStatus, ClaimGroup, Recipient, Run, WorkerProcess
 from runs.models.campaign import CAMPAIGN_MOVES
 from runs.progress import Progress
-from tests.factories import claim, make_job, make_slot, make_user
+from tests.factories import claim, make_job, make_run, make_slot, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -26,6 +27,7 @@ SCHEMA = {
     "type": "object",
     "properties": {"city": {"type": "string"}, "n": {"type": "integer", "minimum": 0}},
 }
+Capture = Callable[..., AbstractContextManager[list[Callable[[], object]]]]
 ERROR = Failed(reason="error", type="ValueError", message="no", traceback="", retryable=False)
 
 
@@ -438,3 +440,48 @@ def test_how_far_a_campaign_is_and_until_when() -> None:
     assert "as in the last half minute" in seen.assumption
     campaigns.pause(campaign, by="ada")
     assert progress.of_campaign(campaign).eta is None
+
+
+def test_a_slot_tends_a_portion_after_the_other_and_asks_for_another_turn(
+    monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Capture
+) -> None:
+    monkeypatch.setattr(tending, "PORTION", 2)
+    monkeypatch.setattr(tending, "CANCEL_PORTION", 2)
+    told: list[int] = []
+    monkeypatch.setattr(dispatch.publisher, "tend", told.append)
+    with django_capture_on_commit_callbacks(execute=True):
+        campaign = make_campaign(people(5), expand=False)
+    assert told == [campaign.pk], "who orders leaves it to a slot"
+    with django_capture_on_commit_callbacks(execute=True):
+        tending.carry_on(campaign.pk, seconds=-1)
+    campaign.refresh_from_db()
+    assert (campaign.launched, told) == (2, [campaign.pk] * 2), "a turn is over, and there is more to be done"
+    tending.carry_on(campaign.pk)
+    with django_capture_on_commit_callbacks(execute=True):
+        campaigns.cancel(campaign, by="ada")
+    assert len(told) == 3
+    tending.carry_on(campaign.pk)
+    assert numbers(campaign) == {"cancelled": 5}
+    assert campaign.status == CampaignStatus.CANCELLED
+
+
+def test_the_database_refuses_runs_without_a_group_of_their_job() -> None:
+    run = make_run()
+    other = ClaimGroup.objects.create(job=make_job())
+    for fields in ({"group_id": other.pk}, {"group_id": 10**9}, {"job_id": 10**9}):
+        copy = Run.objects.get(pk=run.pk)
+        copy.pk = None
+        for name, value in fields.items():
+            setattr(copy, name, value)
+        with pytest.raises(IntegrityError, match="no claim group"), transaction.atomic():
+            copy.save(force_insert=True)
+
+
+def test_the_database_keeps_the_group_of_a_run() -> None:
+    run = make_run()
+    with (
+        pytest.raises(IntegrityError, match="There are runs of the claim group"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("DELETE FROM runs_claimgroup WHERE id = %s", [run.group_id])
