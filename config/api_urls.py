@@ -14,6 +14,8 @@ from runs.api import (
     launching,
     runs,
     scheduled,
+    stats,
+    stats_triggers,
     trigger_edits,
     trigger_history,
 )
@@ -83,6 +85,12 @@ urlpatterns = [
     path(f"{_CAMPAIGN}/runs", campaigns.CampaignRunsView.as_view(), name="api-campaign-runs"),
     path(f"{_CAMPAIGN}/errors", campaigns.CampaignErrorsView.as_view(), name="api-campaign-errors"),
     path(f"{_CAMPAIGN}/report", campaigns.CampaignReportView.as_view(), name="api-campaign-report"),
+    # Numbers (S4).
+    path("stats/run/<slug:run>", stats.RunStatsView.as_view(), name="api-stats-run"),
+    path("stats/trigger-run/<slug:run>", stats.RunStatsView.as_view(), name="api-stats-trigger-run"),
+    path("stats/queue", stats.QueueStatsView.as_view(), name="api-stats-queue"),
+    path("stats/workers", stats.WorkerStatsView.as_view(), name="api-stats-workers"),
+    path("stats/triggers", stats_triggers.TriggerStatsView.as_view(), name="api-stats-triggers"),
     # Scheduled jobs (S1).
     path("scheduled-jobs", scheduled.ScheduledJobListView.as_view(), name="api-scheduled-jobs"),
     path("scheduled-jobs/<slug:slug>", scheduled.ScheduledJobView.as_view(), name="api-scheduled-job"),

@@ -74,6 +74,14 @@ class Ended:
         self.duration_seconds += duration_seconds
         self.wait_seconds += wait_seconds
 
+    def join(self, other: "Ended") -> None:
+        """Adds what ended in another stretch."""
+        for status, runs in other.counts.items():
+            self.counts[status] = self.counts.get(status, 0) + runs
+        self.timed += other.timed
+        self.duration_seconds += other.duration_seconds
+        self.wait_seconds += other.wait_seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Day:

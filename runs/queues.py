@@ -1,0 +1,127 @@
+"""How full the lanes are: what waits, goes on and is to come in each, who serves it, and whether it is paused.
+
+Short queues are counted, long ones estimated: a look costs the same before and after a campaign of a million.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db import connection
+
+from jobs.priority import LANES
+from runs import progress
+from runs.models import Campaign, Lane, Run, Worker
+from runs.models.campaign import TENDED, CampaignStatus
+from runs.status import Status
+
+# What is longer is not counted to its end.
+COUNTED: Final = 10_000
+
+_LENGTHS: Final = """
+    SELECT l.name, q.waiting, coalesce(d.delayed, 0), coalesce(a.active, 0), h.since
+    FROM runs_lane l
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS waiting FROM (
+            SELECT 1 FROM runs_run WHERE status = 'queued' AND lane = l.name LIMIT %(most)s) head) q
+    LEFT JOIN (
+        SELECT lane, count(*) AS delayed FROM (
+            SELECT lane FROM runs_run WHERE status IN ('scheduled', 'waiting') LIMIT %(most)s) later
+        GROUP BY lane) d ON d.lane = l.name
+    LEFT JOIN (
+        SELECT lane, count(*) AS active FROM runs_run WHERE status = 'running' GROUP BY lane) a ON a.lane = l.name
+    LEFT JOIN LATERAL (
+        WITH RECURSIVE jump AS (
+            (SELECT group_id, queued_at FROM runs_run WHERE status = 'queued' AND lane = l.name
+             ORDER BY group_id, priority, id LIMIT 1)
+            UNION ALL
+            SELECT n.group_id, n.queued_at FROM jump CROSS JOIN LATERAL (
+                SELECT group_id, queued_at FROM runs_run
+                WHERE status = 'queued' AND lane = l.name AND group_id > jump.group_id
+                ORDER BY group_id, priority, id LIMIT 1) n)
+        SELECT min(queued_at) AS since FROM jump) h ON true"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Length:
+    """How many runs wait, are to come later, and go on; `is_estimated`: more wait than were counted."""
+
+    waiting: int
+    delayed: int
+    active: int
+    is_estimated: bool
+    # Since when the one waits that has waited longest, of those that are next in their job or campaign.
+    waiting_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """A lane as it stands: its length, the live workers that serve it, and its pause."""
+
+    lane: Lane
+    length: Length
+    workers: Sequence[Worker]
+
+    @property
+    def slots(self) -> int:
+        """How many runs of the lane may go on at a time."""
+        return sum(worker.concurrency for worker in self.workers)
+
+    @property
+    def shared(self) -> bool:
+        """Whether a worker of the lane serves others as well, so that its slots are not reserved for it."""
+        return any(len(worker.lanes) > 1 for worker in self.workers)
+
+
+def lengths() -> Mapping[str, Length]:
+    """The length of each lane."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LENGTHS, {"most": COUNTED + 1})
+        rows = {row[0]: row[1:] for row in cursor.fetchall()}
+    return {lane: _length(lane, *rows[lane]) for lane in LANES if lane in rows}
+
+
+def _length(lane: str, waiting: int, delayed: int, active: int, since: datetime | None) -> Length:
+    is_long = waiting > COUNTED
+    if is_long and lane == "bulk":
+        waiting = max(waiting, _of_campaigns() - active)
+    return Length(waiting=waiting, delayed=delayed, active=active, is_estimated=is_long, waiting_since=since)
+
+
+def _of_campaigns() -> int:
+    """How many runs of campaigns are open, by their counters."""
+    campaigns = Campaign.objects.filter(status__in=(*TENDED, CampaignStatus.PAUSED))
+    return sum(each.open for each in progress.of_campaigns(list(campaigns)).values())
+
+
+def live_workers(now: datetime) -> list[Worker]:
+    """The workers that are believed alive and take work, by name."""
+    live = Worker.objects.filter(lease_until__gt=now, stopping_at__isnull=True, ready_at__isnull=False)
+    return list(live.order_by("name", "pk"))
+
+
+def queues(now: datetime) -> list[Queue]:
+    """Every lane, the most urgent first."""
+    found, workers = lengths(), live_workers(now)
+    lanes = Lane.objects.in_bulk()
+    return [
+        Queue(
+            lane=lanes[name],
+            length=length,
+            workers=[worker for worker in workers if name in worker.lanes],
+        )
+        for name, length in found.items()
+    ]
+
+
+def busy(workers: Sequence[Worker]) -> dict[int, list[Run]]:
+    """What each worker carries right now, by its id; of a chunk, what it has begun."""
+    carried: dict[int, list[Run]] = {worker.pk: [] for worker in workers}
+    running = Run.objects.filter(
+        status=Status.RUNNING, process__worker__in=carried, started_at__isnull=False
+    ).select_related("job", "process")
+    for run in running.defer("parameters", "result", "context", "attempts").order_by("started_at")[:1000]:
+        if run.process is not None:
+            carried[run.process.worker_id].append(run)
+    return carried
