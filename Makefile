@@ -23,7 +23,7 @@ up: site-packages ## Start the whole site on this machine, with a PostgreSQL and
 	@exec $(RUN) manage.py up $(ARGS)
 
 test: dev-packages chromium ## Run all tests, against real servers started for them
-	@$(RUN) -m pytest -n $(TEST_WORKERS) --dist loadgroup $(ARGS)
+	@$(RUN) -m pytest -n $(TEST_WORKERS) $(ARGS)
 
 check: dev-packages ## Check format, lint, types, imports, templates, migrations and deployment settings
 	@$(RUN) -m ruff format --check .

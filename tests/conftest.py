@@ -13,12 +13,15 @@ from django.db import connection
 from django.test.utils import setup_databases
 from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.live import live  # noqa: F401 - a fixture
 from tests.servers import Servers
 from tests.site import Site, environment_for
 
 _copies = count(1)
+ON_THE_LIVE_SITE = ("tests/flows/", "tests/browser/test_s0.py")
 
 
 @pytest.fixture(scope="session")
@@ -98,19 +101,7 @@ def chromium_path() -> str:
     return found
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what is costly to set up, and see to it that there is a browser."""
-    for item in items:
-        # One worker of pytest-xdist starts the whole site for all who ask for it, and begins with them.
-        if "live" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("live"))
-        elif item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("browser"))
-    _need_a_browser(items)
-
-
-def _need_a_browser(items: list[pytest.Item]) -> None:
     """Skip browser tests where there is no browser, and say so; refuse with HEADWAY_REQUIRE_BROWSER."""
     marked = [item for item in items if item.get_closest_marker("browser")]
     if not marked or chromium():
@@ -120,3 +111,15 @@ def _need_a_browser(items: list[pytest.Item]) -> None:
         raise pytest.UsageError(f"{len(marked)} browser tests can't run: {reason}")
     for item in marked:
         item.add_marker(pytest.mark.skip(reason=reason))
+
+
+class Together(LoadScopeScheduling):
+    """Deals single tests out to the workers of pytest-xdist, and those that share the running site as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "live" if nodeid.startswith(ON_THE_LIVE_SITE) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """The largest group is begun first: it waits for processes while the other workers compute."""
+    return Together(config, log)
