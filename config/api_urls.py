@@ -18,6 +18,7 @@ from runs.api import (
     stats_triggers,
     trigger_edits,
     trigger_history,
+    trigger_pauses,
 )
 from triggers.api import PreviewView
 
@@ -72,6 +73,8 @@ urlpatterns = [
     path(_TRIGGER, trigger_edits.TriggerEditView.as_view(), name="api-trigger"),
     path(f"{_TRIGGER}/enable", trigger_edits.EnableView.as_view(), name="api-trigger-enable"),
     path(f"{_TRIGGER}/disable", trigger_edits.DisableView.as_view(), name="api-trigger-disable"),
+    path(f"{_TRIGGER}/pause", trigger_pauses.PauseTriggerView.as_view(), name="api-trigger-pause"),
+    path(f"{_TRIGGER}/resume", trigger_pauses.ResumeTriggerView.as_view(), name="api-trigger-resume"),
     path(f"{_TRIGGER}/fire", trigger_edits.FireView.as_view(), name="api-trigger-fire"),
     path(f"{_TRIGGER}/history", trigger_history.TriggerHistoryView.as_view(), name="api-trigger-history"),
     path("schedule/preview", PreviewView.as_view(), name="api-schedule-preview"),

@@ -21,6 +21,7 @@ from django.utils.html import format_html, format_html_join, strip_tags
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 
+from jobs import pausing
 from jobs.buttons import Button
 
 if TYPE_CHECKING:
@@ -46,6 +47,16 @@ MOST_AT_ONCE = 50
 def run_link(number: int) -> SafeString:
     """A link to the run's page."""
     return format_html('<a href="{}">run #{}</a>', reverse("pages:run", args=[number]), number)
+
+
+class PauseForm(forms.Form):
+    """Why and until when."""
+
+    reason = forms.CharField(required=False, max_length=pausing.REASON_LENGTH)
+    until = forms.DateTimeField(
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
 
 
 class Panel(_ModelAdmin):

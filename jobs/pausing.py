@@ -27,16 +27,7 @@ def pause(job: Job, *, by: str, reason: str = "", until: datetime | None = None)
     Raises PauseRefused for an inactive job, an `until` that is over, and too long a reason.
     """
     now = timezone.now()
-    if until is not None and until <= now:
-        raise PauseRefused(
-            f"The pause would end at {until.isoformat()}, which is over: "
-            f"expected a time after {now.isoformat()}."
-        )
-    if len(reason) > REASON_LENGTH:
-        raise PauseRefused(
-            f"The reason has {len(reason)} characters: expected at most {REASON_LENGTH}, but it starts with "
-            f"{reason[:60]!r}."
-        )
+    check(reason=reason, until=until, now=now)
     changed = (
         Job.objects.filter(pk=job.pk)
         .exclude(status=Job.Status.INACTIVE)
@@ -53,6 +44,20 @@ def pause(job: Job, *, by: str, reason: str = "", until: datetime | None = None)
     if not changed:
         raise PauseRefused(f"The job {job.slug!r} is inactive: nothing can start it, so it can't be paused.")
     log.info("job_paused", job=job.slug, by=by, reason=reason, until=until and until.isoformat())
+
+
+def check(*, reason: str, until: datetime | None, now: datetime) -> None:
+    """Raises PauseRefused for an `until` that is over at `now`, and too long a reason."""
+    if until is not None and until <= now:
+        raise PauseRefused(
+            f"The pause would end at {until.isoformat()}, which is over: "
+            f"expected a time after {now.isoformat()}."
+        )
+    if len(reason) > REASON_LENGTH:
+        raise PauseRefused(
+            f"The reason has {len(reason)} characters: expected at most {REASON_LENGTH}, but it starts with "
+            f"{reason[:60]!r}."
+        )
 
 
 def resume(job: Job, *, by: str) -> None:

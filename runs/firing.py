@@ -42,7 +42,8 @@ def next_due(now: datetime, *, within: timedelta) -> datetime:
 
 
 def _mine(triggers: QuerySet[Trigger]) -> list[Trigger]:
-    return list(triggers.select_related("job").select_for_update(of=("self",), skip_locked=True)[:BATCH])
+    mine = triggers.select_for_update(of=("self",), skip_locked=True)
+    return list(mine.select_related("job").prefetch_related("calendars")[:BATCH])
 
 
 def _plan(trigger: Trigger, *, after: datetime) -> None:
@@ -55,33 +56,32 @@ def _plan(trigger: Trigger, *, after: datetime) -> None:
 
 def _fire(trigger: Trigger, now: datetime) -> None:
     due = schedules.due(trigger, now=now)
-    if not due.run and not due.missed:
+    if not due:
         _plan(trigger, after=now)  # its end has come
         return
     if trigger.overlap == Overlap.QUEUE and _open_runs(trigger).exists():
         return  # stays due, and fires as soon as the run before has ended
-    _enter_missed(trigger, due)
+    _enter(trigger, due)
     for slot in due.run:
         _fire_slot(trigger, slot, now)
     _plan(trigger, after=due.last)
 
 
-def _enter_missed(trigger: Trigger, due: schedules.Due) -> None:
-    waited = trigger.overlap == Overlap.QUEUE
-    Occurrence.objects.bulk_create(
-        [
-            Occurrence(
-                trigger=trigger,
-                slot=slot,
-                outcome=Occurrence.Outcome.MISSED,
-                reason=f"Not run for the misfire policy {trigger.misfire!r}: nothing fired it in time."
-                if not waited
-                else "A later slot came due while the run before it was still open.",
-            )
-            for slot in due.missed
-        ],
-        ignore_conflicts=True,
+def _enter(trigger: Trigger, due: schedules.Due) -> None:
+    """Enters the slots that are not run: those that were missed, and those that were held back."""
+    missed = (
+        "A later slot came due while the run before it was still open."
+        if trigger.overlap == Overlap.QUEUE
+        else f"Not run for the misfire policy {trigger.misfire!r}: nothing fired it in time."
     )
+    entries = [
+        Occurrence(trigger=trigger, slot=slot, outcome=Occurrence.Outcome.MISSED, reason=missed)
+        for slot in due.missed
+    ] + [
+        Occurrence(trigger=trigger, slot=slot, outcome=Occurrence.Outcome.SKIPPED, reason=reason[:300])
+        for slot, reason in due.held.items()
+    ]
+    Occurrence.objects.bulk_create(entries, ignore_conflicts=True)
 
 
 def _fire_slot(trigger: Trigger, slot: datetime, now: datetime) -> None:

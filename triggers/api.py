@@ -16,9 +16,9 @@ from jobs.expectations import shown
 from jobs.faults import Fault, Faulty
 from jobs.fields import Instant, Value
 from jobs.wire import InvalidBody, InvalidQuery
-from triggers import cron
+from triggers import cron, schedules
 from triggers.cron.preview import MAX_COUNT
-from triggers.models import Scope
+from triggers.models import Calendar, Scope
 from triggers.visibility import visible_jobs
 
 LONGEST_CRON: Final = 4000  # characters; a cron text has up to 20 lines of 200
@@ -33,6 +33,11 @@ SCHEMA: Final[Mapping[str, Any]] = {
         },
         "timezone": {"type": "string", "default": "UTC", "description": "A name such as Europe/Berlin."},
         "count": {"type": "integer", "minimum": 1, "maximum": MAX_COUNT, "default": 5},
+        "calendars": {
+            "type": "string",
+            "maxLength": 4000,
+            "description": "Names of calendars that the schedule would keep, joined by commas.",
+        },
         "from": {**wire.INSTANT, "description": "Only slots after this instant; without it, from now."},
     },
     "required": ["cron"],
@@ -41,7 +46,7 @@ SCHEMA: Final[Mapping[str, Any]] = {
 
 
 class NextRunSerializer(serializers.Serializer[cron.NextRun]):
-    """One slot on the clocks of UTC and of the schedule; `note` says what a clock change does to it."""
+    """One slot on the clocks of UTC and of the schedule; `note` says what a clock change or a calendar does to it."""
 
     utc = Instant(wire.INSTANT)
     local = serializers.SerializerMethodField()
@@ -99,12 +104,23 @@ class PreviewView(Endpoint):
 def preview(asked: Mapping[str, Any], refusal: type[Faulty]) -> cron.Preview:
     """The preview that `asked` describes; raises `refusal`."""
     after = wire.instant_of(asked, "from", refusal) or timezone.now()
+    closing = schedules.closing(_calendars(asked.get("calendars", ""), refusal))
     place = "cron"
     try:
         lines = cron.parse(asked["cron"])
         place = "timezone"
         zone = cron.validate_zone(asked.get("timezone", "UTC"))
         place = "from"
-        return cron.preview(cron=lines, zone=zone, after=after, count=int(asked.get("count", 5)))
+        count = int(asked.get("count", 5))
+        return cron.preview(cron=lines, zone=zone, after=after, count=count, closing=closing)
     except (cron.InvalidCron, cron.InvalidZone, cron.InvalidInstant) as error:
         raise refusal([Fault(pointer=f"/{place}", code=place, detail=str(error))]) from None
+
+
+def _calendars(names: str, refusal: type[Faulty]) -> list[Calendar]:
+    wanted = {name.strip() for name in names.split(",") if name.strip()}
+    found = list(Calendar.objects.filter(name__in=wanted))
+    if unknown := sorted(wanted - {calendar.name for calendar in found}):
+        detail = f"There is no calendar {shown(unknown[0])}."
+        raise refusal([Fault(pointer="/calendars", code="calendars", detail=detail)])
+    return found

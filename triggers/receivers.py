@@ -1,7 +1,8 @@
-"""What follows in this app from changes of its rows: remote triggers of new jobs, lists of API keys."""
+"""What follows in this app from changes of its rows: remote triggers of new jobs, lists of API keys, calendars."""
 
 from typing import Any
 
+from django.db.models import F
 from django.db.models.signals import m2m_changed, post_save
 from django.dispatch import receiver
 
@@ -25,3 +26,10 @@ def note_restriction(instance: ApiKey, action: str, **kwargs: Any) -> None:
     if action in {"post_add", "post_remove", "post_clear"}:
         instance.restricted = instance.jobs.exists()
         instance.save(update_fields=["restricted"])
+
+
+@receiver(m2m_changed, sender=Trigger.calendars.through)
+def note_calendars(instance: Any, action: str, **kwargs: Any) -> None:
+    """The API's ETag of a schedule covers its calendars."""
+    if isinstance(instance, Trigger) and action in {"post_add", "post_remove", "post_clear"}:
+        Trigger.objects.filter(pk=instance.pk).update(version=F("version") + 1)

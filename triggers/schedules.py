@@ -5,12 +5,13 @@ the one cron engine from the slot before and never from the time of firing.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from triggers import cron
-from triggers.models import Misfire, Trigger
+from triggers.cron.cautions import never
+from triggers.models import Calendar, Misfire, Trigger
 
 # A slot that fires within this time of its due time is on time; later, the misfire policy speaks.
 MISFIRE_AFTER = timedelta(seconds=60)
@@ -20,15 +21,20 @@ LEDGER_LIMIT = 1000
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What has come due of one schedule: the slots to run, and those to enter as missed, oldest first."""
+    """What has come due of one schedule, oldest first: the slots to run, those to enter as missed, and those
+    that a pause or a calendar holds back, with the reason."""
 
-    run: Sequence[datetime]
-    missed: Sequence[datetime]
+    run: Sequence[datetime] = ()
+    missed: Sequence[datetime] = ()
+    held: Mapping[datetime, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.run or self.missed or self.held)
 
     @property
     def last(self) -> datetime:
         """The latest slot that was looked at; planning goes on behind it."""
-        return max([*self.run, *self.missed])
+        return max([*self.run, *self.missed, *self.held])
 
 
 def next_slot(trigger: Trigger, *, after: datetime) -> datetime | None:
@@ -62,11 +68,14 @@ def jitter(trigger: Trigger) -> timedelta:
 def due(trigger: Trigger, *, now: datetime) -> Due:
     """What becomes of the slots from `trigger.next_slot` to `now`, by the misfire policy.
 
-    A slot that is less than a minute late is run by every policy, unless a later one came due as well.
+    A slot that is less than a minute late is run by every policy, unless a later one came due as well. What a
+    pause or a calendar holds back is not missed, and no policy catches it up.
     """
-    passed = _passed(trigger, until=now - jitter(trigger))
+    came = _passed(trigger, until=now - jitter(trigger))
+    held = {slot: reason for slot in came if (reason := holding(trigger, slot))}
+    passed = [slot for slot in came if slot not in held]
     if not passed:
-        return Due((), ())
+        return Due(held=held)
     late = now - jitter(trigger) - passed[-1] > MISFIRE_AFTER
     if trigger.misfire == Misfire.RUN_EACH:
         keep = trigger.misfire_limit
@@ -75,7 +84,24 @@ def due(trigger: Trigger, *, now: datetime) -> Due:
     else:
         keep = 1
     first = max(len(passed) - keep, 0)
-    return Due(passed[first:], passed[:first][-LEDGER_LIMIT:])
+    return Due(passed[first:], passed[:first][-LEDGER_LIMIT:], held)
+
+
+def closing(calendars: Iterable[Calendar]) -> Callable[[datetime], str]:
+    """What says of a slot which of `calendars` is closed then; "" if none is."""
+    known = list(calendars)
+    if not known:
+        return never
+    return lambda slot: next(filter(None, (calendar.closing(slot) for calendar in known)), "")
+
+
+def holding(trigger: Trigger, slot: datetime) -> str:
+    """Why the schedule does not run at `slot` though its rule names it; "" if nothing holds it back."""
+    if trigger.is_paused(slot):
+        until = f" until {trigger.paused_until:%Y-%m-%d %H:%M} UTC" if trigger.paused_until else ""
+        why = f": {trigger.paused_reason}" if trigger.paused_reason else ""
+        return f"paused by {trigger.paused_by}{until}{why}"
+    return closing(trigger.calendars.all())(slot)
 
 
 def _passed(trigger: Trigger, *, until: datetime) -> list[datetime]:

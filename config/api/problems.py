@@ -24,6 +24,7 @@ from config.api.catalogue import CATALOGUE
 from jobs.expectations import shown
 from jobs.faults import Fault, Faulty
 from jobs.parameters import InvalidParameters
+from jobs.pausing import PauseRefused
 from jobs.wire import InvalidBody, InvalidHeader, InvalidQuery, instant_text
 from runs import idempotency
 from runs.api.bodies import ForgedProvenance
@@ -44,6 +45,11 @@ _FAULTY: tuple[tuple[type[Faulty], str, str, str], ...] = (
     (ForgedProvenance, "forged_provenance", "body", ""),
     (InvalidQuery, "invalid_query", "query", ""),
     (InvalidHeader, "invalid_header", "header", ""),
+)
+# Refusals of ours that need no more than their own sentence.
+_REFUSED: tuple[tuple[type[Exception], str], ...] = (
+    (PauseRefused, "refused"),
+    (idempotency.KeyReused, "idempotency_key_reused"),
 )
 # Exceptions of Django REST framework that need no more than their own sentence.
 _PLAIN: tuple[tuple[type[Exception], str], ...] = (
@@ -124,8 +130,9 @@ def _refusal(error: BaseException | None) -> Problem | None:
         return Problem(code=error.code, detail=str(error), extra=extra)
     if isinstance(error, CircularDependency):
         return Problem(code="circular_dependency", detail=str(error), extra={"chain": error.chain})
-    if isinstance(error, idempotency.KeyReused):
-        return Problem(code="idempotency_key_reused", detail=str(error))
+    for refusal, code in _REFUSED:
+        if isinstance(error, refusal):
+            return Problem(code=code, detail=str(error))
     if isinstance(error, idempotency.InFlight):
         return Problem(code="idempotency_in_flight", detail=str(error), headers={"Retry-After": "1"})
     return None

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
@@ -18,18 +17,8 @@ from jobs.admin import running
 from jobs.admin.form import sentence_of
 from jobs.buttons import button
 from jobs.models import Job
-from jobs.panel import Panel
+from jobs.panel import Panel, PauseForm
 from runs import launch
-
-
-class PauseForm(forms.Form):
-    """Why and until when."""
-
-    reason = forms.CharField(required=False, max_length=pausing.REASON_LENGTH)
-    until = forms.DateTimeField(
-        required=False,
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
-    )
 
 
 def _may_start(job: Job) -> bool:

@@ -17,7 +17,7 @@ from jobs.models import Job
 from jobs.parameters import InvalidParameters
 from jobs.wire import InvalidBody
 from triggers import cron
-from triggers.models import Condition, Kind, Misfire, Needs, Overlap, Trigger
+from triggers.models import Calendar, Condition, Kind, Misfire, Needs, Overlap, Trigger
 from triggers.visibility import visible_jobs
 
 LONGEST: Final = 32_767  # what a small whole number of PostgreSQL can hold
@@ -49,6 +49,12 @@ OF_KIND: Final[Mapping[str, Mapping[str, wire.Schema]]] = {
         "jitter_seconds": {"type": "integer", "minimum": 0, "maximum": 86_400},
         "starts_at": INSTANT,
         "ends_at": INSTANT,
+        "calendars": {
+            "type": "array",
+            "items": {"type": "string", "minLength": 1, "maxLength": 100},
+            "maxItems": 50,
+            "description": "Names of calendars; slots that fall where one is closed are skipped.",
+        },
     },
     Kind.DEPENDENCY: {
         "upstream": {
@@ -71,9 +77,13 @@ REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {Kind.SCHEDULE: ("cron",), Kind
 DEFAULTS: Final[Mapping[str, Any]] = {
     "name": "", "enabled": True, "priority": None, "parameters": {}, "timezone": "UTC",
     "misfire": Misfire.RUN_ONCE, "misfire_limit": 10, "overlap": Overlap.SKIP, "jitter_seconds": 0,
-    "starts_at": None, "ends_at": None, "condition": Condition.ON_SUCCESS, "delay_minutes": 0,
+    "starts_at": None, "ends_at": None, "calendars": [], "condition": Condition.ON_SUCCESS, "delay_minutes": 0,
     "needs": Needs.ANY, "window_minutes": 24 * 60, "mapping": {},
 }  # fmt: skip
+
+
+# What is stored in tables of its own, when the trigger is.
+ELSEWHERE: Final = frozenset({"upstream", "calendars"})
 
 
 def schema(kind: str, *, whole: bool, named: bool = False) -> dict[str, Any]:
@@ -100,6 +110,7 @@ def schema(kind: str, *, whole: bool, named: bool = False) -> dict[str, Any]:
 
 READ_ONLY: Final = frozenset(
     {"id", "public_id", "job", "rate_limit", "next_run_at", "last_run_at", "upstreams", "scheme", "links"}
+    | {"paused_at", "paused_by", "paused_reason", "paused_until"}
     | {"fired_count", "last_fired_at", "success_rate", "created_at", "updated_at"}
 )
 MADE: Final = (Kind.SCHEDULE.value, Kind.DEPENDENCY.value)
@@ -132,7 +143,7 @@ def lay(trigger: Trigger, body: Mapping[str, Any], *, whole: bool) -> None:
     names = [*COMMON, *OF_KIND[trigger.kind]]
     given = {name: body[name] for name in names if name in body}
     for name, value in ({**DEFAULTS, **given} if whole else given).items():
-        if name in names and name != "upstream":
+        if name in names and name not in ELSEWHERE:
             setattr(trigger, name, _value(trigger, body, name, value))
     _check_parameters(trigger)
 
@@ -155,6 +166,19 @@ def upstreams(request: Request, body: Mapping[str, Any]) -> list[Job] | None:
     return [
         find_upstream(request, slug) for slug in dict.fromkeys([given] if isinstance(given, str) else given)
     ]
+
+
+def calendars(body: Mapping[str, Any], *, whole: bool) -> list[Calendar] | None:
+    """The calendars that the body says to keep, None if it does not say; raises InvalidBody."""
+    if "calendars" not in body and not whole:
+        return None
+    names = body.get("calendars", [])
+    known = {calendar.name: calendar for calendar in Calendar.objects.filter(name__in=names)}
+    for place, name in enumerate(names):
+        if name not in known:
+            detail = f"There is no calendar {shown(name)}."
+            raise InvalidBody([Fault(pointer=f"/calendars/{place}", code="value", detail=detail)])
+    return [*known.values()]
 
 
 def find_upstream(request: Request, slug: str) -> Job:

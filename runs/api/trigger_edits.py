@@ -164,8 +164,11 @@ def written(request: Request, trigger: Trigger, body: Mapping[str, Any], *, whol
             given = trigger_bodies.upstreams(request, body)
             dependencies.save(trigger, upstreams=given or list(trigger.upstreams.all()))
         else:
+            kept = trigger_bodies.calendars(body, whole=whole) if trigger.kind == Kind.SCHEDULE else None
             trigger.full_clean()
             trigger.save()
+            if kept is not None:
+                trigger.calendars.set(kept)
     except ValidationError as error:
         raise trigger_bodies.refused(error) from None
     except dependencies.CircularDependency as error:

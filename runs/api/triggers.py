@@ -54,6 +54,11 @@ class TriggerSerializer(serializers.Serializer[Trigger]):
     misfire_limit = Only(Kind.SCHEDULE, wire.WHOLE_OR_NULL)
     starts_at = Instant()
     ends_at = Instant()
+    calendars = serializers.SerializerMethodField()
+    paused_at = Instant()
+    paused_by = Text()
+    paused_reason = Text()
+    paused_until = Instant()
 
     upstream = serializers.SerializerMethodField()
     upstreams = serializers.SerializerMethodField()
@@ -85,6 +90,13 @@ class TriggerSerializer(serializers.Serializer[Trigger]):
     @extend_schema_field({"type": ["string", "null"], "enum": [*Overlap.values, None]})
     def get_overlap(self, trigger: Trigger) -> str | None:
         return trigger.overlap if trigger.kind == Kind.SCHEDULE else None
+
+    @extend_schema_field({"type": ["array", "null"], "items": {"type": "string"}})
+    def get_calendars(self, trigger: Trigger) -> list[str] | None:
+        """The names of the calendars that the schedule keeps."""
+        if trigger.kind != Kind.SCHEDULE:
+            return None
+        return [calendar.name for calendar in trigger.calendars.all()]
 
     @extend_schema_field({"oneOf": [wire.TEXT, wire.TEXTS, {"type": "null"}]})
     def get_upstream(self, trigger: Trigger) -> str | list[str] | None:
@@ -142,7 +154,9 @@ class TriggerListView(generics.ListAPIView[Trigger]):
     def get_queryset(self) -> QuerySet[Trigger]:
         """The triggers of the job in the address."""
         job = find_job(self.request, self.kwargs["slug"])
-        return Trigger.objects.select_related("job").prefetch_related("upstreams").filter(job=job)
+        return (
+            Trigger.objects.select_related("job").prefetch_related("upstreams", "calendars").filter(job=job)
+        )
 
     def list(self, request: Request, *arguments: Any, **options: Any) -> Response:
         """List a job's triggers, newest first."""

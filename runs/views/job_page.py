@@ -22,7 +22,7 @@ from runs.views.job_call import call_url, curl, python
 from runs.views.job_list import status_of
 from runs.views.launch_form import PREFIX, LaunchForm
 from runs.views.run_list import listed, rights
-from runs.views.schedule_list import entries
+from runs.views.schedule_list import entries, loaded
 from runs.views.schedule_words import coming
 from triggers import dependencies
 from triggers.models import Kind, Trigger
@@ -76,8 +76,8 @@ def _find(slug: str) -> Job:
 def _show(request: HttpRequest, job: Job, shown: LaunchForm) -> HttpResponse:
     now = timezone.now()
     status, user = status_of(job, now), person(request)
-    triggers = list(job.triggers.all())
-    schedules = entries(job.triggers.filter(kind=Kind.SCHEDULE).order_by("id"), now=now)
+    triggers = loaded(job.triggers.order_by("id"))
+    schedules = entries([trigger for trigger in triggers if trigger.kind == Kind.SCHEDULE], now=now)
     context = {
         "job": job,
         "status": status,

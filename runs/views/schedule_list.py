@@ -1,5 +1,6 @@
 """The page /schedules/: what will start by the clock, when next, and what became of the slots before."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,6 +27,7 @@ class Entry:
     sentence: str
     policies: str
     job_status: str
+    is_paused: bool
     results: list[Result]
 
 
@@ -40,9 +42,13 @@ def with_last_slot(triggers: QuerySet[Trigger]) -> QuerySet[Trigger]:
     )
 
 
-def entries(triggers: QuerySet[Trigger], *, now: datetime) -> list[Entry]:
-    """The given schedules with their words and strips, in two queries."""
-    found = list(with_last_slot(triggers.select_related("job")))
+def loaded(triggers: QuerySet[Trigger]) -> list[Trigger]:
+    """The triggers with all that `entries` needs of schedules, in two queries."""
+    return list(with_last_slot(triggers.select_related("job").prefetch_related("calendars")))
+
+
+def entries(found: Sequence[Trigger], *, now: datetime) -> list[Entry]:
+    """The given schedules, as `loaded`, with their words and strips, in one query."""
     results = strips.of_schedules([trigger.pk for trigger in found]) if found else {}
     return [
         Entry(
@@ -50,6 +56,7 @@ def entries(triggers: QuerySet[Trigger], *, now: datetime) -> list[Entry]:
             described(trigger),
             policies(trigger),
             "broken" if trigger.job.broken_reason else trigger.job.effective_status(now),
+            trigger.is_paused(now),
             results[trigger.pk],
         )
         for trigger in found
@@ -66,6 +73,6 @@ def schedule_list(request: HttpRequest) -> HttpResponse:
         schedules = schedules.filter(
             Q(job__slug__icontains=search) | Q(job__name__icontains=search) | Q(name__icontains=search)
         )
-    shown = entries(schedules[: LIMIT + 1], now=timezone.now())
+    shown = entries(loaded(schedules[: LIMIT + 1]), now=timezone.now())
     context = {"entries": shown[:LIMIT], "has_more": len(shown) > LIMIT, "limit": LIMIT, "search": search}
     return render(request, "schedules/list.html", context)

@@ -22,11 +22,13 @@ OVERLAPS = {
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A coming slot: the instant, and what the clocks of the schedule's zone and of UTC show then."""
+    """A coming slot: the instant, what the clocks of the schedule's zone and of UTC show then, and what holds
+    it back if something does."""
 
     at: datetime
     local: str
     utc: str
+    held: str
 
 
 def described(trigger: Trigger) -> str:
@@ -38,9 +40,11 @@ def described(trigger: Trigger) -> str:
 
 
 def policies(trigger: Trigger) -> str:
-    """What becomes of missed and of overlapping slots."""
+    """What becomes of missed and of overlapping slots, and which calendars it keeps."""
     missed = MISFIRES[Misfire(trigger.misfire)].format(limit=trigger.misfire_limit)
-    return f"{missed[0].upper()}{missed[1:]}; {OVERLAPS[Overlap(trigger.overlap)]}."
+    kept = ", ".join(calendar.name for calendar in trigger.calendars.all())
+    closed = f"; never where {kept} is closed" if kept else ""
+    return f"{missed[0].upper()}{missed[1:]}; {OVERLAPS[Overlap(trigger.overlap)]}{closed}."
 
 
 def coming(trigger: Trigger, *, now: datetime, count: int) -> Sequence[Slot]:
@@ -52,6 +56,11 @@ def coming(trigger: Trigger, *, now: datetime, count: int) -> Sequence[Slot]:
     except cron.InvalidCron:
         return []
     return [
-        Slot(at, f"{at.astimezone(trigger.timezone):%a %Y-%m-%d %H:%M %Z}", f"{at.astimezone(UTC):%a %H:%M}Z")
+        Slot(
+            at,
+            f"{at.astimezone(trigger.timezone):%a %Y-%m-%d %H:%M %Z}",
+            f"{at.astimezone(UTC):%a %H:%M}Z",
+            schedules.holding(trigger, at),
+        )
         for at in found
     ]

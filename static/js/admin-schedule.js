@@ -20,7 +20,7 @@
 
   if (cron && preview.dataset.previewUrl) {
     form.addEventListener("input", (event) => {
-      if (/^(cron|timezone|starts_at|ends_at)/.test(event.target.name)) {
+      if (/^(cron|timezone|starts_at|ends_at|calendars)/.test(event.target.name)) {
         clearTimeout(timer);
         timer = setTimeout(show, DELAY_MS);
       }

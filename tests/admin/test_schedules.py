@@ -12,7 +12,7 @@ from runs.models import Run
 from tests.admin.conftest import Login
 from tests.admin.pages import address, form_of, text_of
 from tests.factories import make_job, make_schedule
-from triggers.models import Kind, Occurrence, Trigger
+from triggers.models import Calendar, Kind, Occurrence, Trigger
 
 LIST = "triggers_schedule_changelist"
 ADD = "triggers_schedule_add"
@@ -199,3 +199,37 @@ def test_each_list_has_its_own_kind_and_few_queries(boss: Client, django_assert_
             page = boss.get(address(name))
         assert page.context["cl"].result_count == 5
         assert "<b>nightly" not in page.content.decode()
+
+
+def test_a_calendar_is_made_kept_and_warned_of(boss: Client) -> None:
+    url = address("triggers_calendar_add")
+    sent = form_of(boss, url) | {"name": "Moves", "timezone": "UTC", "closed": "nonsense"}
+    assert "Line 1, 'nonsense'" in text_of(boss.post(url, sent))
+    assert boss.post(url, sent | {"closed": "2050-01-02 New hall"}).status_code == 302
+    calendar = Calendar.objects.get()
+    wanted = {**NEW_YORK, "timezone": "UTC", "starts_at": "2050-01-01T00:00", "calendars": [calendar.pk]}
+    text = text_of(boss.post(address("triggers_schedule_preview"), wanted))
+    assert "skipped: blackout Moves (2050-01-02 New hall)" in text
+    assert "Skipped: 1 of the next" in text
+    url = address(ADD) + f"?job={make_job().pk}"
+    assert boss.post(url, form_of(boss, url) | NEW_YORK | {"calendars": [calendar.pk]}).status_code == 302
+    assert [trigger.kind for trigger in calendar.schedules.all()] == [Kind.SCHEDULE]
+    assert "Moves" in text_of(boss.get(address("triggers_calendar_changelist")))
+
+
+def test_a_schedule_is_paused_with_a_reason_and_resumed(boss: Client) -> None:
+    schedule = make_schedule(name="nightly")
+    url = address("triggers_schedule_pause", schedule.pk)
+    assert "its slots are skipped" in text_of(boss.get(url))
+    asked = {"_confirmed": "yes", "reason": "stocktaking", "until": "2050-01-01T06:00"}
+    assert "Paused nightly until 2050-01-01 06:00" in messages_of(boss.post(url, asked, follow=True))[0]
+    schedule.refresh_from_db()
+    assert (schedule.paused_by, schedule.paused_reason) == ("ada", "stocktaking")
+    assert 'title="ada: stocktaking"' in boss.get(address(LIST)).content.decode()
+    (said,) = messages_of(boss.post(address("triggers_schedule_resume", schedule.pk), follow=True))
+    assert "it runs next" in said
+    assert "nothing is caught up" in said
+    boss.post(address(LIST), {"action": "pause_selected", "_selected_action": [schedule.pk], **asked})
+    assert Trigger.objects.get(pk=schedule.pk).paused_reason == "stocktaking"
+    boss.post(address(LIST), {"action": "resume_selected", "_selected_action": [schedule.pk]})
+    assert Trigger.objects.get(pk=schedule.pk).paused_at is None

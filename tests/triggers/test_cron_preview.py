@@ -238,3 +238,21 @@ def test_the_largest_preview_is_complete() -> None:
     seen = previewed(text, "Europe/Berlin", "2026-03-28T12:00Z", count=200)
     assert len(seen.next_runs) == 200
     assert seen.next_runs[-1].utc - seen.next_runs[0].utc == timedelta(minutes=199)
+
+
+def test_slots_that_a_calendar_holds_back_are_noted_and_warned_of() -> None:
+    def closing(slot: datetime) -> str:
+        return "blackout Moves (2026-03-11)" if slot.day == 11 else ""
+
+    found = preview(
+        cron=parse("0 2 10-12 3 *"),
+        zone=ZoneInfo("UTC"),
+        after=datetime(2026, 3, 1, tzinfo=UTC),
+        count=3,
+        closing=closing,
+    )
+    assert [run.note for run in found.next_runs] == ["", "skipped: blackout Moves (2026-03-11)", ""]
+    (warning,) = [warning for warning in found.warnings if warning.code == "blackout"]
+    assert warning.message == (
+        "Skipped: 1 of the next 3 slots, the first on 2026-03-11 02:00 UTC: blackout Moves (2026-03-11)."
+    )

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from jobs import parameters
 from jobs.inputs import JSONObjectField, unmasked
 from jobs.models import Job
-from triggers import cron
+from triggers import cron, schedules
 from triggers.cron import Preview
 from triggers.models import Kind, RemoteTrigger, Schedule
 
@@ -34,7 +34,7 @@ PRESETS: Final = (
     ("Weekdays at 8:00", "0 8 * * 1-5"),
     ("Monthly", "0 2 1 * *"),
 )
-PREVIEWED: Final = ("cron", "timezone", "starts_at", "ends_at")
+PREVIEWED: Final = ("cron", "timezone", "starts_at", "ends_at", "calendars")
 SLOTS: Final = 5
 
 
@@ -138,6 +138,7 @@ class ScheduleForm(TriggerForm):
         model = Schedule
         exclude = ()
         labels: ClassVar = {"misfire": "What was missed", "overlap": "If a run is still open"}
+        widgets: ClassVar = {"calendars": forms.CheckboxSelectMultiple}
 
     def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
         self.is_preview = data is not None and ("_preview" in data or "_preset" in data)
@@ -167,9 +168,17 @@ class ScheduleForm(TriggerForm):
         # The instant it starts at may be a slot itself, as in triggers.schedules.
         begin = max(now, starts_at - timedelta(microseconds=1)) if starts_at else now
         saved = (cron.parse(self._saved[0]), self._saved[1]) if self._saved else None
-        found = cron.preview(cron=cron.parse(text), zone=zone, after=begin, count=SLOTS, saved=saved)
+        closing = schedules.closing(values.get("calendars") or ())
+        found = cron.preview(
+            cron=cron.parse(text), zone=zone, after=begin, count=SLOTS, saved=saved, closing=closing
+        )
         within = tuple(run for run in found.next_runs if ends_at is None or run.utc <= ends_at)
         return replace(found, next_runs=within)
 
     def _instance_values(self) -> dict[str, Any]:
-        return {name: getattr(self.instance, name) for name in PREVIEWED} if self.instance.cron else {}
+        """What is saved; a new schedule has no calendars yet, and can't be asked for them."""
+        if not self.instance.cron:
+            return {}
+        names = [name for name in PREVIEWED if name != "calendars"]
+        calendars = self.instance.calendars.all() if self.instance.pk else ()
+        return {name: getattr(self.instance, name) for name in names} | {"calendars": calendars}

@@ -1,23 +1,31 @@
 """The admin of schedules: cron text, zone and policies in words, with a preview before anything is saved."""
 
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from jobs.buttons import button
+from jobs.panel import PauseForm
+from jobs.pausing import PauseRefused
 from runs import strips
 from runs.templatetags.headway import moment, strip
-from triggers import cron
+from triggers import cron, pausing, schedules
 from triggers.admin.form import PRESETS, ScheduleForm
 from triggers.admin.triggering import TriggerPanel
 from triggers.models import Kind, Occurrence, Schedule
+
+CHANGE: Final = "triggers.change_trigger"
 
 
 class ScheduleList(ChangeList):
@@ -39,16 +47,18 @@ class ScheduleAdmin(TriggerPanel):
     kind = Kind.SCHEDULE
     form = ScheduleForm
     list_display = ["__str__", "job_link", "rule", "state", "next_run", "latest", "policies"]
-    list_filter = ["enabled", "misfire", "overlap"]
+    list_filter = ["enabled", "misfire", "overlap", "calendars"]
+    refusals: ClassVar = (*TriggerPanel.refusals, PauseRefused)
+    actions = [*TriggerPanel.actions, "pause_selected", "resume_selected"]
     search_fields = ["name", "cron", "job__name", "job__slug"]
     search_help_text = "By name, cron text, or the name or slug of the job."
     row_buttons: ClassVar = ["enable", "disable", "fire"]
-    page_buttons: ClassVar = ["fire", "enable", "disable"]
+    page_buttons: ClassVar = ["fire", "pause", "resume", "enable", "disable"]
     change_form_template = "admin/triggers/schedule/change_form.html"
     add_form_template = change_form_template
     fieldsets = (
         (None, {"fields": ("job", "name", "enabled")}),
-        ("When", {"fields": ("cron", "timezone", "starts_at", "ends_at", "jitter_seconds")}),
+        ("When", {"fields": ("cron", "timezone", "starts_at", "ends_at", "jitter_seconds", "calendars")}),
         ("When it can’t run on time", {"fields": ("misfire", "misfire_limit", "overlap")}),
         ("Its runs", {"fields": ("priority", "parameters")}),
     )
@@ -71,6 +81,49 @@ class ScheduleAdmin(TriggerPanel):
     def get_readonly_fields(self, request: HttpRequest, obj: Schedule | None = None) -> list[str]:
         """A schedule stays with its job, whose runs it has caused."""
         return ["job"] if obj else []
+
+    @button(
+        "Pause", permission=CHANGE, offered=lambda schedule: not schedule.is_paused(timezone.now()), asks=True
+    )
+    def pause(self, request: HttpRequest, schedule: Schedule) -> str | HttpResponse:
+        """Asks why and until when, and pauses the schedule."""
+        asked = self._ask_pause(request, [schedule])
+        return asked if isinstance(asked, HttpResponse) else self._pause(request, schedule, asked)
+
+    @button("Resume", permission=CHANGE, offered=lambda schedule: schedule.is_paused(timezone.now()))
+    def resume(self, request: HttpRequest, schedule: Schedule) -> str:
+        """Ends the pause."""
+        pausing.resume(schedule, by=request.user.get_username())
+        coming = schedules.upcoming(schedule, after=timezone.now(), count=1)
+        next_one = f"{timezone.localtime(coming[0]):%Y-%m-%d %H:%M %Z}" if coming else "never"
+        return f"Resumed {schedule.label}: it runs next {next_one}, and nothing is caught up."
+
+    @admin.action(description="Pause selected", permissions=["change"])
+    def pause_selected(self, request: HttpRequest, chosen: QuerySet[Schedule]) -> HttpResponse | None:
+        """Asks once why and until when, and pauses each."""
+        asked = self._ask_pause(request, chosen)
+        if isinstance(asked, HttpResponse):
+            return asked
+        self.each(request, chosen, lambda schedule: self._pause(request, schedule, asked))
+        return None
+
+    @admin.action(description="Resume selected", permissions=["change"])
+    def resume_selected(self, request: HttpRequest, chosen: QuerySet[Schedule]) -> None:
+        """Ends the pause of each."""
+        self.each(request, chosen, lambda schedule: self.resume(request, schedule))
+
+    def _ask_pause(self, request: HttpRequest, chosen: Iterable[Schedule]) -> dict[str, Any] | HttpResponse:
+        """What the form of a pause says, or the page that asks."""
+        form = PauseForm(request.POST if "_confirmed" in request.POST else None)
+        if form.is_valid():
+            return form.cleaned_data
+        template = "admin/triggers/schedule/pause.html"
+        return self.ask(request, chosen, template=template, title="Pause", form=form)
+
+    def _pause(self, request: HttpRequest, schedule: Schedule, asked: dict[str, Any]) -> str:
+        pausing.pause(schedule, by=request.user.get_username(), **asked)
+        until = schedule.paused_until and timezone.localtime(schedule.paused_until)
+        return f"Paused {schedule.label}{f' until {until:%Y-%m-%d %H:%M %Z}' if until else ''}."
 
     def preview_view(self, request: HttpRequest) -> HttpResponse:
         """The preview of the form as it stands, for the page to put in its place."""
@@ -101,11 +154,11 @@ class ScheduleAdmin(TriggerPanel):
         self, objs: Any, request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
         """The schedules, and how many slots of the ledger go with them: too many to be listed."""
-        schedules = list(objs)
-        slots = Occurrence.objects.filter(trigger__in=[schedule.pk for schedule in schedules]).count()
-        counts = {"schedules": len(schedules), "slots in the ledger": slots}
+        chosen = list(objs)
+        slots = Occurrence.objects.filter(trigger__in=[schedule.pk for schedule in chosen]).count()
+        counts = {"schedules": len(chosen), "slots in the ledger": slots}
         lacking = set() if self.has_delete_permission(request) else {"schedule"}
-        return [f"{schedule.job}: {schedule}" for schedule in schedules], counts, lacking, []
+        return [f"{schedule.job}: {schedule}" for schedule in chosen], counts, lacking, []
 
     @admin.display(description="Rule")
     def rule(self, schedule: Schedule) -> SafeString:

@@ -26,7 +26,7 @@ class TriggerPanel(Panel):
 
     kind: ClassVar[Kind]
     actions = ["enable_selected", "disable_selected"]
-    refusals: ClassVar = (launch.LaunchRefused, parameters.InvalidParameters)
+    refusals: ClassVar[tuple[type[Exception], ...]] = (launch.LaunchRefused, parameters.InvalidParameters)
     list_select_related = ["job"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -82,6 +82,20 @@ class TriggerPanel(Panel):
         """Whether it may start its job."""
         if not trigger.enabled:
             return format_html('<span class="badge grey">{}disabled</span>', icon("skipped"))
+        if trigger.is_paused(timezone.now()):
+            until = (
+                f" until {timezone.localtime(trigger.paused_until):%Y-%m-%d %H:%M}"
+                if trigger.paused_until
+                else ""
+            )
+            told = (
+                f"{trigger.paused_by}: {trigger.paused_reason}"
+                if trigger.paused_reason
+                else trigger.paused_by
+            )
+            return format_html(
+                '<span class="badge violet" title="{}">{}paused{}</span>', told, icon("waiting"), until
+            )
         if trigger.exhausted:
             return format_html('<span class="badge grey">{}never fires again</span>', icon("skipped"))
         return format_html('<span class="badge green">{}enabled</span>', icon("succeeded"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -14,6 +14,7 @@ from triggers.cron.words import DAY_NAMES, MONTH_NAMES, clock, days_words, every
 from triggers.cron.zones import ClockChange, clock_changes
 
 AHEAD = timedelta(days=365)
+LOOKED_AT = 400
 LEAP_DAY = (2, 29)
 
 
@@ -21,12 +22,21 @@ LEAP_DAY = (2, 29)
 class Caution:
     """A warning about a schedule. `at` is the instant of the clock change it is about, else None.
 
-    `code` is one of `clock_forward`, `clock_back`, `every_minute`, `leap_day`, `both_days`, `changed`.
+    `code` is one of `clock_forward`, `clock_back`, `every_minute`, `leap_day`, `both_days`, `blackout`, `changed`.
     """
 
     code: str
     message: str
     at: datetime | None = None
+
+
+# Says why a slot is held back by a calendar; "" if it is not.
+Closing = Callable[[datetime], str]
+
+
+def never(slot: datetime) -> str:
+    """Holds nothing back."""
+    return ""
 
 
 def cautions(*, cron: Cron, zone: ZoneInfo, after: datetime) -> Iterator[Caution]:
@@ -35,6 +45,21 @@ def cautions(*, cron: Cron, zone: ZoneInfo, after: datetime) -> Iterator[Caution
         yield from _line_cautions(line)
     for change in clock_changes(zone=zone, after=after, until=after + AHEAD):
         yield from _change_cautions(cron=cron, zone=zone, change=change)
+
+
+def collisions(*, cron: Cron, zone: ZoneInfo, after: datetime, closing: Closing) -> Iterator[Caution]:
+    """One caution for the slots of the next 12 months that a calendar holds back, as far as they are looked at."""
+    if closing is never:
+        return
+    slots = cron.slots_between(after=after, until=after + AHEAD, zone=zone, limit=LOOKED_AT)
+    held = [(slot, reason) for slot in slots if (reason := closing(slot))]
+    if held:
+        first, reason = held[0]
+        message = (
+            f"Skipped: {len(held):,} of the next {len(slots):,} slots, the first on "
+            f"{first.astimezone(zone):%Y-%m-%d %H:%M %Z}: {reason}."
+        )
+        yield Caution(code="blackout", message=message)
 
 
 def _line_cautions(line: Line) -> Iterator[Caution]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import groupby, islice
 from zoneinfo import ZoneInfo
 
-from triggers.cron.cautions import Caution, cautions
+from triggers.cron.cautions import Caution, Closing, cautions, collisions, never
 from triggers.cron.slots import Cron, Firing, both_passes, instants
 from triggers.cron.words import clock, describe, times_words
 
@@ -23,7 +23,7 @@ class InvalidCount(ValueError):
 class NextRun:
     """One slot on the clocks of UTC, the schedule and the viewer (None if not asked for).
 
-    `timestamp` is in seconds since 1970; `note` says what a clock change does to this slot, mostly "".
+    `timestamp` is in seconds since 1970; `note` says what a clock change or a calendar does to this slot, mostly "".
     """
 
     utc: datetime
@@ -51,22 +51,28 @@ def preview(
     count: int = 5,
     viewer_zone: ZoneInfo | None = None,
     saved: tuple[Cron, ZoneInfo] | None = None,
+    closing: Closing = never,
 ) -> Preview:
     """The next `count` slots (1 to 200) after `after` (exclusive), with warnings for the next 12 months.
 
-    `saved` is the schedule that this one would replace. Raises InvalidCount and InvalidInstant.
+    `saved` is the schedule that this one would replace; `closing` says which slots a calendar holds back and
+    why. Raises InvalidCount and InvalidInstant.
     """
     if not 1 <= count <= MAX_COUNT:
         raise InvalidCount(f"The count {count} is out of range: expected 1 to {MAX_COUNT}.")
-    runs = tuple(islice(_next_runs(cron=cron, zone=zone, after=after, viewer_zone=viewer_zone), count))
-    warnings = list(cautions(cron=cron, zone=zone, after=after))
+    coming = _next_runs(cron=cron, zone=zone, after=after, viewer_zone=viewer_zone, closing=closing)
+    runs = tuple(islice(coming, count))
+    warnings = [
+        *cautions(cron=cron, zone=zone, after=after),
+        *collisions(cron=cron, zone=zone, after=after, closing=closing),
+    ]
     if saved and saved != (cron, zone):
         warnings.insert(0, _changed(runs=runs, zone=zone, after=after, count=count, saved=saved))
     return Preview(timezone=zone.key, description=describe(cron), next_runs=runs, warnings=tuple(warnings))
 
 
 def _next_runs(
-    *, cron: Cron, zone: ZoneInfo, after: datetime, viewer_zone: ZoneInfo | None
+    *, cron: Cron, zone: ZoneInfo, after: datetime, viewer_zone: ZoneInfo | None, closing: Closing
 ) -> Iterator[NextRun]:
     firings = cron.firings(after=after, zone=zone)
     for at, together in groupby(firings, key=lambda firing: firing.at):
@@ -75,8 +81,12 @@ def _next_runs(
             local=at.astimezone(zone),
             viewer=at.astimezone(viewer_zone) if viewer_zone else None,
             timestamp=int(at.timestamp()),
-            note=_note(at=at, firings=together, zone=zone),
+            note="; ".join(filter(None, [_note(at=at, firings=together, zone=zone), _held(closing(at))])),
         )
+
+
+def _held(reason: str) -> str:
+    return f"skipped: {reason}" if reason else ""
 
 
 def _note(*, at: datetime, firings: Iterable[Firing], zone: ZoneInfo) -> str:

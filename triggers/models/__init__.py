@@ -1,6 +1,7 @@
 """When, and by whom, a run may be caused: triggers, what became of their slots, and API keys."""
 
 from triggers.models.api_key import ApiKey, Scope
+from triggers.models.calendar import Calendar
 from triggers.models.occurrence import Occurrence
 from triggers.models.trigger import (
     Condition,
@@ -18,6 +19,7 @@ from triggers.models.upstream import Upstream
 
 __all__ = [
     "ApiKey",
+    "Calendar",
     "Condition",
     "Dependency",
     "Kind",

@@ -16,6 +16,7 @@ from timezone_field import TimeZoneField
 from jobs import priority as priorities
 from jobs.models import Job
 from triggers import cron, mapping
+from triggers.models.calendar import Calendar
 
 
 class Kind(models.TextChoices):
@@ -57,6 +58,18 @@ class Needs(models.TextChoices):
 
     ANY = "any", "Any of them"
     ALL = "all", "All of them"
+
+
+# A slot that had come and was not fired yet when its rule changed: never fired by surprise, and on record.
+_LEAVE_OVERDUE_SLOT = """
+    IF OLD.kind = 'schedule' AND OLD.next_slot IS NOT NULL AND OLD.next_run_at <= clock_timestamp() THEN
+        INSERT INTO triggers_occurrence (trigger_id, slot, outcome, reason)
+        VALUES (OLD.id, OLD.next_slot, 'missed', 'The schedule was changed before its slot was fired.')
+        ON CONFLICT DO NOTHING;
+    END IF;"""
+_REPLAN = """
+    NEW.next_run_at = NULL; NEW.next_slot = NULL; NEW.exhausted = FALSE;
+    NEW.replan_from = clock_timestamp(); RETURN NEW;"""
 
 
 class TriggerQuerySet(models.QuerySet["Trigger"]):
@@ -120,6 +133,16 @@ class Trigger(models.Model):
     )
     starts_at = models.DateTimeField(null=True, blank=True)
     ends_at = models.DateTimeField(null=True, blank=True)
+    calendars = models.ManyToManyField(
+        Calendar,
+        blank=True,
+        related_name="schedules",
+        help_text="Slots that fall where one of these is closed are skipped.",
+    )
+    paused_at = models.DateTimeField(null=True, blank=True, editable=False)
+    paused_by = models.CharField(max_length=200, blank=True, default="", editable=False)
+    paused_reason = models.CharField(max_length=500, blank=True, default="", editable=False)
+    paused_until = models.DateTimeField(null=True, blank=True, editable=False)
 
     upstreams = models.ManyToManyField(
         Job, through="triggers.Upstream", blank=True, related_name="dependents"
@@ -208,13 +231,19 @@ class Trigger(models.Model):
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update,
                 condition=pgtrigger.AnyChange(
-                    "cron", "timezone", "enabled", "starts_at", "ends_at", "jitter_seconds", "kind"
+                    "cron",
+                    "timezone",
+                    "enabled",
+                    "starts_at",
+                    "ends_at",
+                    "jitter_seconds",
+                    "kind",
+                    "paused_at",
                 ),
-                func=(
-                    "NEW.next_run_at = NULL; NEW.next_slot = NULL; NEW.exhausted = FALSE; "
-                    "NEW.replan_from = clock_timestamp(); RETURN NEW;"
-                ),
+                func=_LEAVE_OVERDUE_SLOT + _REPLAN,
             ),
+            # A row that is copied in brings no due time of another day with it.
+            pgtrigger.Trigger(name="plan", when=pgtrigger.Before, operation=pgtrigger.Insert, func=_REPLAN),
             pgtrigger.Trigger(
                 name="bump_version",
                 when=pgtrigger.Before,
@@ -241,6 +270,14 @@ class Trigger(models.Model):
     def label(self) -> str:
         """The name people read: the given one, else the cron text or the kind."""
         return self.name or (self.cron if self.kind == Kind.SCHEDULE else str(self.get_kind_display()))
+
+    def is_paused(self, now: datetime) -> bool:
+        """Whether its slots are skipped at `now` because somebody paused it; a pause may end by itself."""
+        return (
+            self.paused_at is not None
+            and self.paused_at <= now
+            and (self.paused_until is None or now < self.paused_until)
+        )
 
     def clean(self) -> None:
         """Refuses a rule that can't be read, one that never fires, and values that belong to another kind."""
