@@ -20,11 +20,13 @@ from runs.api import (
     trigger_history,
     trigger_pauses,
 )
-from triggers.api import PreviewView
+from triggers.api import keys
+from triggers.api.preview import PreviewView
 
 _JOB = "jobs/<slug:slug>"
 _TRIGGER = f"{_JOB}/triggers/<int:trigger>"
 _RUN = "runs/<slug:run>"
+_KEY = "keys/<slug:key>"
 _CAMPAIGN = "campaigns/<int:campaign>"
 
 urlpatterns = [
@@ -78,6 +80,11 @@ urlpatterns = [
     path(f"{_TRIGGER}/fire", trigger_edits.FireView.as_view(), name="api-trigger-fire"),
     path(f"{_TRIGGER}/history", trigger_history.TriggerHistoryView.as_view(), name="api-trigger-history"),
     path("schedule/preview", PreviewView.as_view(), name="api-schedule-preview"),
+    # Keys.
+    path("keys", keys.KeyListView.as_view(), name="api-keys"),
+    path(_KEY, keys.KeyView.as_view(), name="api-key"),
+    path(f"{_KEY}/rotate", keys.RotateKeyView.as_view(), name="api-key-rotate"),
+    path(f"{_KEY}/revoke", keys.RevokeKeyView.as_view(), name="api-key-revoke"),
     # Campaigns (S4).
     path("campaigns", campaign_orders.CampaignListView.as_view(), name="api-campaigns"),
     path(_CAMPAIGN, campaigns.CampaignView.as_view(), name="api-campaign"),

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from config.gate import wait_at
@@ -39,3 +40,17 @@ def post_worker_init(worker: Any) -> None:
     gate = os.environ.get("HEADWAY_OPEN_AFTER")
     if gate:
         wait_at(Path(gate), pid=os.getppid(), meanwhile=worker.notify)
+
+    from triggers import key_use
+
+    Thread(target=key_use.flush_for_ever, name="key-use", daemon=True).start()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Write what was counted last."""
+    from django.apps import apps
+
+    if apps.ready:
+        from triggers import key_use
+
+        key_use.flush()

@@ -24,6 +24,7 @@ from runs import dispatch, portions, tallies
 from runs.models import Campaign, ClaimGroup, Run, RunLabel, TriggerKind
 from runs.plain import plain
 from runs.status import FailureReason, Status
+from triggers import key_use
 from triggers.models import ApiKey, Trigger
 
 LABEL_LENGTH = 200
@@ -144,6 +145,7 @@ def launch(job: Job, *, cause: Cause, request: Request | None = None) -> Launche
         RunLabel.objects.bulk_create(_labels(run))
         if cause.api_key is not None:
             ApiKey.objects.filter(pk=cause.api_key.pk).update(launches=F("launches") + 1)
+            transaction.on_commit(partial(key_use.launched, cause.api_key, job=job), robust=True)
         if run.status == Status.QUEUED:
             dispatch.hint_after_commit(run.lane)
     return Launched(run=run, created=True)

@@ -17,6 +17,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, connection,
 from runs import dispatch, followers, lifecycle, progress, retention, tallies, tending
 from runs.models import Heartbeat, Idempotency, Lane, Run, Worker, WorkerProcess
 from runs.status import Status
+from triggers import key_use
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +64,7 @@ def run(now: datetime) -> bool:
         tending.tend,
         partial(_forget, now),
         partial(retention.prune, now),
+        partial(key_use.prune, now),
         refill,
         *FOLLOWING,
     ):

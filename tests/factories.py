@@ -21,6 +21,11 @@ def make_user(**fields: Any) -> User:
     return User.objects.create_user(**{"username": f"person-{number}", "password": "long enough 1", **fields})
 
 
+def make_owner(**fields: Any) -> User:
+    """A person who may do everything, and so may a key of theirs."""
+    return make_user(is_superuser=True, **fields)
+
+
 def make_job(**fields: Any) -> Job:
     """A `command` job that prints one line."""
     number = next(_numbers)

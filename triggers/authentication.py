@@ -2,6 +2,7 @@
 
 A key acts with its scopes, for its owner; a person acts with their Django permissions. Keys are tried before
 the session. Views name the scope a call needs (`required_scope`); `SCOPE_PERMISSIONS` says what a person needs.
+A scope counts for as long as the key's owner has its permission: who loses one takes it from their keys at once.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from triggers import keys
+from triggers import key_use, keys, limits
 from triggers.models import ApiKey, Scope
 
 SCHEMES = ("token", "bearer")
@@ -30,7 +31,10 @@ class ApiKeyAuthentication(BaseAuthentication):
     """Accepts `Authorization: Token hw_…` and `Authorization: Bearer hw_…`; `request.auth` is the key."""
 
     def authenticate(self, request: Request) -> tuple[Any, ApiKey] | None:
-        """The key's owner and the key; None without a header of ours. Raises AuthenticationFailed."""
+        """The key's owner and the key; None without a header of ours.
+
+        Raises AuthenticationFailed, PermissionDenied, and `triggers.limits.LimitReached`.
+        """
         scheme, _, text = get_authorization_header(request).partition(b" ")
         if scheme.lower().decode("latin-1") not in SCHEMES:
             return None
@@ -40,7 +44,10 @@ class ApiKeyAuthentication(BaseAuthentication):
         address = request.META.get("REMOTE_ADDR")
         if not keys.may_call_from(key, address):
             raise exceptions.PermissionDenied(f"This API key may not be used from {address}.")
-        keys.touch(key, address=address, now=timezone.now())
+        now = timezone.now()
+        keys.touch(key, address=address, now=now)
+        key_use.called(key, slug=_slug(request), now=now)
+        limits.take_of_key(key)
         return key.owner, key
 
     def authenticate_header(self, request: Request) -> str:
@@ -62,13 +69,34 @@ class ScopedPermission(BasePermission):
             return False
         scope = required_scope(request, view)
         if isinstance(request.auth, ApiKey):
-            if scope in request.auth.scopes:
-                return True
-            raise exceptions.PermissionDenied(
-                f"This API key has not the scope {scope!r}; it has {', '.join(request.auth.scopes) or 'none'}."
-            )
+            _check_scope(request.auth, Scope(scope))
+            return True
         permission = getattr(view, "required_permission", None) or SCOPE_PERMISSIONS[Scope(scope)]
         return bool(request.user.is_active and request.user.has_perm(permission))
+
+
+def scopes_of(key: ApiKey) -> list[str]:
+    """The key's scopes that count: those whose permission its owner has."""
+    return [scope for scope in key.scopes if key.owner.has_perm(SCOPE_PERMISSIONS[Scope(scope)])]
+
+
+def _check_scope(key: ApiKey, scope: Scope) -> None:
+    if scope not in key.scopes:
+        raise exceptions.PermissionDenied(
+            f"This API key has not the scope {scope.value!r}; it has {', '.join(key.scopes) or 'none'}."
+        )
+    permission = SCOPE_PERMISSIONS[scope]
+    if not key.owner.has_perm(permission):
+        raise exceptions.PermissionDenied(
+            f"This API key has the scope {scope.value!r}, but {key.owner.get_username()}, who owns it, lacks the "
+            f"permission {permission} now."
+        )
+
+
+def _slug(request: Request) -> str:
+    """The job that the address is about, as it is written there."""
+    parts = (request.parser_context or {}).get("kwargs") or {}
+    return str(parts.get("slug", ""))
 
 
 def required_scope(request: Request, view: Any) -> str:

@@ -1,4 +1,4 @@
-"""API keys: issued once in the clear, stored as a keyed hash, verified in constant time, revoked at once.
+"""API keys: issued once in the clear, stored as a keyed hash, verified in constant time, rotated, revoked at once.
 
 Form `hw_<public id>_<secret>` (api.md, Auth). The hash is keyed with the site's secret key and its fallbacks, so
 that a stolen table is no list of keys and the secret key can be rotated.
@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -23,10 +24,15 @@ PREFIX = "hw"
 SALT = "headway.api-key"
 # `last_used_at` is for people who look for unused keys: more than one write a minute would buy nothing.
 TOUCH_EVERY = timedelta(minutes=1)
+LONGEST_OVERLAP = timedelta(days=90)
 
 
 class InvalidNetwork(ValueError):
     """Text that is no IP address or network."""
+
+
+class NotRotated(Exception):
+    """A key that is revoked, or an overlap that is none."""
 
 
 def issue(
@@ -37,10 +43,12 @@ def issue(
     jobs: Iterable[Job] = (),
     networks: Iterable[str] = (),
     expires_at: datetime | None = None,
+    idle_days: int | None = None,
+    rate_limit: str | None = None,
 ) -> tuple[ApiKey, str]:
     """Makes a key; returns it with its text, which cannot be had again. Raises InvalidNetwork."""
     public_id = secrets.token_hex(4)
-    secret = secrets.token_urlsafe(32).replace("_", "-")
+    secret = _new_secret()
     key = ApiKey.objects.create(
         public_id=public_id,
         secret_hash=_digest(secret, settings.SECRET_KEY),
@@ -49,9 +57,36 @@ def issue(
         scopes=sorted(set(scopes)),
         networks=[str(parse_network(text)) for text in networks],
         expires_at=expires_at,
+        idle_days=idle_days,
+        rate_limit=rate_limit,
     )
     key.jobs.set(jobs)
     return key, f"{PREFIX}_{public_id}_{secret}"
+
+
+def rotate(key: ApiKey, *, overlap: timedelta, now: datetime) -> str:
+    """Gives the key another secret and returns its new text, which cannot be had again.
+
+    The secret of now stays valid for `overlap`, so that whoever uses it can be moved; the one before it, if
+    its overlap was not over yet, ends at once. Raises NotRotated.
+    """
+    if not timedelta() <= overlap <= LONGEST_OVERLAP:
+        raise NotRotated(f"An overlap of {overlap} is none: expected 0 to {LONGEST_OVERLAP.days} days.")
+    secret = _new_secret()
+    with transaction.atomic():
+        locked = ApiKey.objects.select_for_update().get(pk=key.pk)
+        if locked.revoked_at is not None:
+            raise NotRotated(f"The key {key} is revoked: issue a new one.")
+        locked.former_hash, locked.former_until = locked.secret_hash, now + overlap
+        locked.former_calls, locked.former_used_at, locked.rotated_at = 0, None, now
+        locked.secret_hash = _digest(secret, settings.SECRET_KEY)
+        locked.save(
+            update_fields=[
+                "secret_hash", "former_hash", "former_until", "former_calls", "former_used_at", "rotated_at",
+            ]
+        )  # fmt: skip
+    key.refresh_from_db()
+    return f"{PREFIX}_{key.public_id}_{secret}"
 
 
 def verify(text: str) -> ApiKey | None:
@@ -64,12 +99,13 @@ def verify(text: str) -> ApiKey | None:
     if prefix != PREFIX or not secret or len(text) > 200 or not text.isascii():
         return None
     key = ApiKey.objects.select_related("owner").filter(public_id=public_id).first()
-    stored = key.secret_hash if key else "-" * 64
-    matches = [
-        hmac.compare_digest(_digest(secret, site_key), stored)
-        for site_key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    ]
-    return key if key is not None and any(matches) and key.is_valid(timezone.now()) else None
+    now = timezone.now()
+    current = _matches(secret, key.secret_hash if key else "")
+    former = _matches(secret, key.former_hash if key and key.rotating(now) else "")
+    if key is None or not (current or former) or not key.is_valid(now):
+        return None
+    key.on_former_secret = former and not current
+    return key
 
 
 def revoke(key: ApiKey) -> None:
@@ -112,6 +148,18 @@ def parse_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         raise InvalidNetwork(
             f"{text!r} is not an IP address or network: expected something like 10.0.0.0/8 or 2001:db8::1."
         ) from None
+
+
+def _new_secret() -> str:
+    return secrets.token_urlsafe(32).replace("_", "-")
+
+
+def _matches(secret: str, stored: str) -> bool:
+    """Whether `stored` is the hash of `secret`; costs the same for a hash that there is not."""
+    site_keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    expected = stored or "-" * 64
+    matches = [hmac.compare_digest(_digest(secret, site_key), expected) for site_key in site_keys]
+    return any(matches)
 
 
 def _digest(secret: str, site_key: str) -> str:

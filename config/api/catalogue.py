@@ -212,7 +212,7 @@ _TYPES: Final = (
         "throttled",
         429,
         "Too many requests",
-        "More was asked for than the limit allows.",
+        "More calls were made than the key, or the trigger, has for the time; `limit` says how many, `limit_of` whose.",
         "Wait as many seconds as `Retry-After` says.",
     ),
     ProblemType(

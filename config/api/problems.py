@@ -30,6 +30,8 @@ from runs import idempotency
 from runs.api.bodies import ForgedProvenance
 from runs.launch import LaunchRefused
 from triggers.dependencies import CircularDependency
+from triggers.keys import NotRotated
+from triggers.limits import LimitReached
 
 log = structlog.get_logger(__name__)
 
@@ -117,7 +119,9 @@ def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 def problem_of(error: BaseException | None) -> Problem | None:
     """What `error` is to a caller of the API; None if it is a fault of ours."""
-    return _refusal(error) or _of_database(error) or _of_django(error) or _of_framework(error)
+    return (
+        _refusal(error) or _of_keys(error) or _of_database(error) or _of_django(error) or _of_framework(error)
+    )
 
 
 def _refusal(error: BaseException | None) -> Problem | None:
@@ -135,6 +139,16 @@ def _refusal(error: BaseException | None) -> Problem | None:
             return Problem(code=code, detail=str(error))
     if isinstance(error, idempotency.InFlight):
         return Problem(code="idempotency_in_flight", detail=str(error), headers={"Retry-After": "1"})
+    return None
+
+
+def _of_keys(error: BaseException | None) -> Problem | None:
+    if isinstance(error, NotRotated):
+        return Problem(code="refused", detail=str(error))
+    if isinstance(error, LimitReached):
+        extra = {"limit": error.limit, "limit_of": error.of}
+        headers = {"Retry-After": str(error.retry_after)}
+        return Problem(code="throttled", detail=str(error), headers=headers, extra=extra)
     return None
 
 

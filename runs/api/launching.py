@@ -20,6 +20,7 @@ from runs.api.objects import LaunchedSerializer, launched_object
 from runs.idempotency import Answer
 from runs.launch import Launched
 from runs.models import TriggerKind
+from triggers import limits
 from triggers.models import ApiKey, Kind, Scope, Trigger
 
 _KEY = re.compile(f"[!-~]([ -~]{{0,{idempotency.KEY_LENGTH - 2}}}[!-~])?")
@@ -109,7 +110,9 @@ class TriggerJobView(LaunchView):
         wanted = bodies.launch_request(bodies.launch_body(request, self.body_schema))
 
         def make() -> Launched:
-            cause = in_chain(request, causes.remote(trigger=_remote_trigger(job), **caller(request)))
+            trigger = _remote_trigger(job)
+            limits.take_of_trigger(trigger)
+            cause = in_chain(request, causes.remote(trigger=trigger, **caller(request)))
             return launch.launch(job, cause=cause, request=wanted)
 
         return self.launched(request, make, message=f"Triggered job '{job.name}'")
@@ -129,7 +132,7 @@ def credential(request: Request) -> str:
 
 
 def _remote_trigger(job: Job) -> Trigger:
-    trigger = job.triggers.filter(kind=Kind.REMOTE).first()
+    trigger = job.triggers.select_related("job").filter(kind=Kind.REMOTE).first()
     if trigger is None:
         raise launch.TriggerDisabled(f"The job {job.slug!r} has no remote trigger.")
     return trigger

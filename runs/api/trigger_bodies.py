@@ -16,7 +16,7 @@ from jobs.inputs import unmasked
 from jobs.models import Job
 from jobs.parameters import InvalidParameters
 from jobs.wire import InvalidBody
-from triggers import cron
+from triggers import cron, rates
 from triggers.models import Calendar, Condition, Kind, Misfire, Needs, Overlap, Trigger
 from triggers.visibility import visible_jobs
 
@@ -37,6 +37,10 @@ COMMON: Final[Mapping[str, wire.Schema]] = {
         "description": "1 (first) to 100 (last), or a name; null: the job's.",
     },
     "parameters": {"type": "object", "description": "Over the job's defaults."},
+    "rate_limit": {
+        "anyOf": [{"type": "string", "pattern": rates.PATTERN}, {"type": "null"}],
+        "description": "Most API calls that fire it, such as 100/minute; null: no limit.",
+    },
 }
 OF_KIND: Final[Mapping[str, Mapping[str, wire.Schema]]] = {
     Kind.REMOTE: {},
@@ -75,7 +79,7 @@ OF_KIND: Final[Mapping[str, Mapping[str, wire.Schema]]] = {
 REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {Kind.SCHEDULE: ("cron",), Kind.DEPENDENCY: ("upstream",)}
 # What each field is without being named, when a trigger is made or written whole.
 DEFAULTS: Final[Mapping[str, Any]] = {
-    "name": "", "enabled": True, "priority": None, "parameters": {}, "timezone": "UTC",
+    "name": "", "enabled": True, "priority": None, "parameters": {}, "rate_limit": None, "timezone": "UTC",
     "misfire": Misfire.RUN_ONCE, "misfire_limit": 10, "overlap": Overlap.SKIP, "jitter_seconds": 0,
     "starts_at": None, "ends_at": None, "calendars": [], "condition": Condition.ON_SUCCESS, "delay_minutes": 0,
     "needs": Needs.ANY, "window_minutes": 24 * 60, "mapping": {},
@@ -109,7 +113,7 @@ def schema(kind: str, *, whole: bool, named: bool = False) -> dict[str, Any]:
 
 
 READ_ONLY: Final = frozenset(
-    {"id", "public_id", "job", "rate_limit", "next_run_at", "last_run_at", "upstreams", "scheme", "links"}
+    {"id", "public_id", "job", "next_run_at", "last_run_at", "upstreams", "scheme", "links"}
     | {"paused_at", "paused_by", "paused_reason", "paused_until"}
     | {"fired_count", "last_fired_at", "success_rate", "created_at", "updated_at"}
 )

@@ -21,7 +21,7 @@ from runs.api.finding import caller, find_job, in_chain
 from runs.api.launching import LaunchView
 from runs.api.triggers import TriggerListView, TriggerSerializer, TriggerView, find_trigger, trigger_objects
 from runs.launch import Launched, LaunchRefused
-from triggers import dependencies
+from triggers import dependencies, limits
 from triggers.models import Kind, Trigger
 
 _TAG: Final = re.compile(r'\*|"([0-9]{1,10})"')
@@ -146,6 +146,7 @@ class FireView(LaunchView):
 
         def make() -> Launched:
             launch.check(found.job, trigger=found)
+            limits.take_of_trigger(found)
             cause = in_chain(request, causes.manual(**caller(request), parameters_of=found))
             wanted = launch.Request(parameters={**found.parameters, **given}, priority=found.priority)
             return launch.launch(found.job, cause=cause, request=wanted)

@@ -42,7 +42,7 @@ class TriggerSerializer(serializers.Serializer[Trigger]):
     enabled = Value(wire.YES_NO)
     priority = Value(wire.WHOLE_OR_NULL)
     parameters = serializers.SerializerMethodField()
-    rate_limit = Absent(wire.OBJECT_OR_NULL)
+    rate_limit = Value(wire.TEXT_OR_NULL)
 
     cron = Text()
     timezone = serializers.SerializerMethodField()

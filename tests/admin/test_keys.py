@@ -151,3 +151,32 @@ def test_keys_are_filtered_by_whether_they_may_act(boss: Client) -> None:
     for name in ("valid", "disabled", "expired", "revoked"):
         page = boss.get(address(LIST), {"state": name})
         assert [key.name for key in page.context["cl"].result_list] == [name]
+
+
+def test_a_rotation_asks_for_the_overlap_and_shows_the_new_text_once(boss: Client) -> None:
+    first = key_in(issue(boss))
+    key = ApiKey.objects.get()
+    url = address("triggers_apikey_rotate", key.pk)
+    assert "Overlap in hours" in text_of(boss.get(url))
+    page = boss.post(url, {"_confirmed": "yes", "overlap_hours": "1"})
+    second = key_in(page)
+    assert "no-store" in page.headers["Cache-Control"]
+    assert keys.verify(first) == keys.verify(second) == key
+    shown = text_of(boss.get(address("triggers_apikey_change", key.pk)))
+    assert "the former secret is valid until" in shown
+    assert "What stops if I revoke this?" in shown
+    refused = boss.post(url, {"_confirmed": "yes", "overlap_hours": "-1"})
+    assert refused.context["form"].errors["overlap_hours"]
+
+
+def test_a_scope_that_the_owner_may_not_use_is_refused(boss: Client) -> None:
+    page = issue(boss, owner=make_user(username="eve").pk, scopes=["run"])
+    assert "eve lacks the permission jobs.run_job" in page.context["adminform"].form.errors["scopes"][0]
+
+
+def test_a_rate_limit_that_is_none_is_named(boss: Client) -> None:
+    page = issue(boss, rate_limit="many")
+    assert "'many' is not a rate" in page.context["adminform"].form.errors["rate_limit"][0]
+    issue(boss, rate_limit="5/second", idle_days="30")
+    key = ApiKey.objects.get()
+    assert (key.rate_limit, key.idle_days) == ("5/second", 30)

@@ -16,7 +16,7 @@ from runs.idempotency import KeyReused
 from runs.launch import Launched
 from runs.models import Idempotency, Run
 from tests.api.conftest import NewKey, Program, problem, read
-from tests.factories import make_job, make_run, make_user
+from tests.factories import make_job, make_owner, make_run
 from triggers import keys
 
 Race = Callable[[int, Callable[[Program], None]], None]
@@ -141,7 +141,7 @@ def test_the_fingerprint_is_of_the_bytes_and_not_of_their_meaning() -> None:
 @pytest.fixture
 def racing(transactional_db: None) -> Race:
     """Lets several threads, each with a connection of its own, do the same with one key at one moment."""
-    _, text = keys.issue(name="racer", owner=make_user(), scopes=("run",))
+    _, text = keys.issue(name="racer", owner=make_owner(), scopes=("run",))
 
     def race(threads: int, act: Callable[[Program], None]) -> None:
         gate = Barrier(threads)
@@ -178,7 +178,7 @@ def test_of_requests_that_come_together_one_launches_and_the_others_see_its_answ
 
 def test_a_first_request_that_does_not_end_is_a_409_for_the_second(transactional_db: None) -> None:
     path = f"/api/jobs/{make_job().slug}/run"
-    key, text = keys.issue(name="slow", owner=make_user(), scopes=("run",))
+    key, text = keys.issue(name="slow", owner=make_owner(), scopes=("run",))
     begun, done = Event(), Event()
 
     def hold() -> None:

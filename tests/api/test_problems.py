@@ -14,7 +14,7 @@ from django.utils.html import escape
 
 from config.api.catalogue import CATALOGUE
 from tests.api.conftest import NewKey, Program, problem, read
-from tests.factories import make_job, make_user
+from tests.factories import make_job, make_owner, make_user
 from triggers import keys
 from triggers.models import ApiKey
 
@@ -125,7 +125,7 @@ def test_an_address_that_the_key_may_not_call_from_is_a_403(program: Program) ->
 
 
 def test_a_session_needs_its_csrf_token_and_the_permission() -> None:
-    person = make_user(is_superuser=True)
+    person = make_owner()
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(person)
     path = f"/api/jobs/{make_job().slug}/run"
@@ -252,7 +252,7 @@ def test_a_database_that_is_away_is_a_503_for_a_session_as_well() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_lock_that_nobody_gives_up_is_a_503_and_no_500() -> None:
-    _, text = keys.issue(name="waiting", owner=make_user())
+    _, text = keys.issue(name="waiting", owner=make_owner())
     locked, done = Event(), Event()
 
     def hold() -> None:

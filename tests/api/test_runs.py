@@ -17,7 +17,7 @@ from runs.api import waiting
 from runs.logs import LogWriter
 from runs.models import Run
 from tests.api.conftest import NewKey, Program, problem, read
-from tests.factories import claim_one, make_job, make_run, make_slot, make_user
+from tests.factories import claim_one, make_job, make_owner, make_run, make_slot, make_user
 from triggers import keys
 
 FIELDS = """
@@ -263,7 +263,7 @@ class TestAgain:
 class TestWaiting:
     @pytest.fixture
     def waiter(self, transactional_db: None) -> Program:
-        return Program(text=keys.issue(name="waiter", owner=make_user())[1])
+        return Program(text=keys.issue(name="waiter", owner=make_owner())[1])
 
     def test_an_answer_is_held_back_until_the_run_has_ended(self, waiter: Program) -> None:
         run = make_run()

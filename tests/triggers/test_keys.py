@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 from pytest_django import Settings
@@ -10,9 +11,9 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
-from tests.factories import make_job, make_user
+from tests.factories import make_job, make_owner, make_user
 from triggers import keys
-from triggers.authentication import ApiKeyAuthentication, ScopedPermission
+from triggers.authentication import ApiKeyAuthentication, ScopedPermission, scopes_of
 from triggers.models import ApiKey
 
 pytestmark = pytest.mark.django_db
@@ -131,7 +132,7 @@ class View:
 
 def test_a_key_needs_the_scope_and_a_person_the_permission() -> None:
     request = Request(APIRequestFactory().post("/"))
-    key, _ = keys.issue(name="ci", owner=make_user(), scopes=["read"])
+    key, _ = keys.issue(name="ci", owner=make_owner(), scopes=["read"])
     request.user, request.auth = key.owner, key
     with pytest.raises(PermissionDenied, match="has not the scope 'run'"):
         ScopedPermission().has_permission(request, View())
@@ -154,3 +155,92 @@ def test_deleting_the_last_job_of_a_list_opens_no_other() -> None:
     key.jobs.set([other])
     key.jobs.clear()
     assert keys.may_see(key, other)
+
+
+def test_a_scope_counts_only_while_the_owner_has_its_permission() -> None:
+    owner = make_user()
+    owner.user_permissions.add(Permission.objects.get(codename="run_job"))
+    _, text = keys.issue(name="ci", owner=owner, scopes=["run", "cancel"])
+    request = Request(APIRequestFactory().post("/"))
+    key = keys.verify(text)
+    assert key is not None
+    request.user, request.auth = key.owner, key
+    assert ScopedPermission().has_permission(request, View())
+    assert scopes_of(key) == ["run"]
+    owner.user_permissions.clear()
+    key = keys.verify(text)
+    assert key is not None
+    request.user, request.auth = key.owner, key
+    with pytest.raises(
+        PermissionDenied, match=r"has the scope 'run', but .* lacks the permission jobs.run_job"
+    ):
+        ScopedPermission().has_permission(request, View())
+
+
+def test_a_rotated_key_is_valid_with_both_secrets_while_they_overlap() -> None:
+    key, first = keys.issue(name="ci", owner=make_user())
+    now = timezone.now()
+    second = keys.rotate(key, overlap=timedelta(hours=1), now=now)
+    assert first.split("_")[:2] == second.split("_")[:2]
+    found = keys.verify(first), keys.verify(second)
+    assert [one is not None and one.on_former_secret for one in found] == [True, False]
+    with time_machine.travel(now + timedelta(hours=1, seconds=1), tick=False):
+        assert keys.verify(first) is None
+        assert keys.verify(second) == key
+
+
+def test_a_rotation_without_overlap_or_a_second_one_ends_the_former_secret_at_once() -> None:
+    key, first = keys.issue(name="ci", owner=make_user())
+    second = keys.rotate(key, overlap=timedelta(days=1), now=timezone.now())
+    third = keys.rotate(key, overlap=timedelta(days=1), now=timezone.now())
+    assert [keys.verify(text) is not None for text in (first, second, third)] == [False, True, True]
+    fourth = keys.rotate(key, overlap=timedelta(), now=timezone.now())
+    assert [keys.verify(text) is not None for text in (third, fourth)] == [False, True]
+
+
+def test_a_revoked_key_is_not_rotated_and_an_overlap_has_bounds() -> None:
+    key, _ = keys.issue(name="ci", owner=make_user())
+    with pytest.raises(keys.NotRotated, match="expected 0 to 90 days"):
+        keys.rotate(key, overlap=timedelta(days=91), now=timezone.now())
+    keys.revoke(key)
+    with pytest.raises(keys.NotRotated, match="is revoked: issue a new one"):
+        keys.rotate(key, overlap=timedelta(days=1), now=timezone.now())
+
+
+def test_revoking_ends_the_former_secret_too() -> None:
+    key, first = keys.issue(name="ci", owner=make_user())
+    keys.rotate(key, overlap=timedelta(days=1), now=timezone.now())
+    keys.revoke(key)
+    assert keys.verify(first) is None
+
+
+def test_each_use_puts_a_sliding_end_off_and_a_fixed_end_stays() -> None:
+    now = timezone.now()
+    key, text = keys.issue(name="ci", owner=make_user(), idle_days=10, expires_at=now + timedelta(days=25))
+    with time_machine.travel(now + timedelta(days=9), tick=False):
+        assert keys.verify(text) is not None
+        keys.touch(key, address=None, now=timezone.now())
+    for days, valid in ((18, True), (20, False)):
+        with time_machine.travel(now + timedelta(days=days), tick=False):
+            assert (keys.verify(text) is not None) is valid
+            assert ApiKey.objects.valid(timezone.now()).exists() is valid
+    for days in (18, 24):
+        with time_machine.travel(now + timedelta(days=days), tick=False):
+            keys.touch(key, address=None, now=timezone.now())
+    with time_machine.travel(now + timedelta(days=26), tick=False):
+        assert keys.verify(text) is None
+
+
+def test_unused_and_expiring_keys_are_flagged() -> None:
+    now, owner = timezone.now(), make_user()
+    keys.issue(name="soon", owner=owner, expires_at=now + timedelta(days=3))
+    old, _ = keys.issue(name="old", owner=owner)
+    ApiKey.objects.filter(pk=old.pk).update(created_at=now - timedelta(days=100))
+    keys.issue(name="fine", owner=owner, expires_at=now + timedelta(days=300))
+    assert [key.name for key in ApiKey.objects.unused(now)] == ["old"]
+    assert [key.name for key in ApiKey.objects.expiring(now)] == ["soon"]
+    assert {key.name: bool(key.flags(now)) for key in ApiKey.objects.all()} == {
+        "soon": True,
+        "old": True,
+        "fine": False,
+    }

@@ -109,7 +109,7 @@ class DependencyAdmin(TriggerPanel):
         (None, {"fields": ("job", "name", "enabled")}),
         ("When", {"fields": ("upstream", "condition", "delay_minutes")}),
         ("If it follows several", {"fields": ("needs", "window_minutes")}),
-        ("Its runs", {"fields": ("priority", "parameters", "mapping")}),
+        ("Its runs", {"fields": ("priority", "rate_limit", "parameters", "mapping")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

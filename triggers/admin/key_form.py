@@ -1,5 +1,6 @@
 """The form of an API key: scopes that whoever fills it in has, networks that are networks, one name a key."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django import forms
@@ -58,14 +59,16 @@ class ApiKeyForm(_ModelForm):
         widgets: ClassVar = {"jobs": forms.CheckboxSelectMultiple}
 
     def clean_scopes(self) -> list[str]:
-        """Refuses a scope for what the issuer may not do: a key acts by its scopes alone."""
+        """Refuses a scope for what the issuer may not do, or the owner, for whom it would not count."""
+        owner = self.cleaned_data.get("owner") or self.person
         for scope in self.cleaned_data["scopes"]:
             permission = SCOPE_PERMISSIONS[Scope(scope)]
-            if not self.person.has_perm(permission):
-                raise ValidationError(
-                    f"You may not give a key the scope {scope!r}: {self.person.get_username()} lacks the "
-                    f"permission {permission}."
-                )
+            for somebody in (self.person, owner):
+                if not somebody.has_perm(permission):
+                    raise ValidationError(
+                        f"You may not give a key the scope {scope!r}: {somebody.get_username()} lacks the "
+                        f"permission {permission}."
+                    )
         return sorted(self.cleaned_data["scopes"])
 
     def clean(self) -> dict[str, Any]:
@@ -77,3 +80,15 @@ class ApiKeyForm(_ModelForm):
         if other is not None:
             self.add_error("name", f"{owner.get_username()} has a key of this name: {other}. Choose another.")
         return cleaned
+
+
+class RotationForm(forms.Form):
+    """For how long the former secret goes on."""
+
+    overlap_hours = forms.IntegerField(
+        label="Overlap in hours",
+        min_value=0,
+        max_value=keys.LONGEST_OVERLAP // timedelta(hours=1),
+        initial=24,
+        help_text="So long the former secret stays valid, so that whoever uses it can be moved. 0: it ends at once.",
+    )

@@ -1,45 +1,51 @@
-"""The admin of API keys: issued with scopes the issuer has, shown once, revoked instead of deleted."""
+"""The admin of API keys: issued with scopes the issuer has, shown once, rotated, revoked instead of deleted."""
 
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from jobs.buttons import button
 from jobs.panel import Panel
 from runs.templatetags.headway import icon, moment
 from triggers import keys
-from triggers.admin.key_form import ApiKeyForm
+from triggers.admin.key_form import ApiKeyForm, RotationForm
+from triggers.authentication import scopes_of
+from triggers.key_report import report
 from triggers.models import ApiKey
+from triggers.models.api_key import ApiKeyQuerySet
 
 
 class StateFilter(admin.SimpleListFilter):
-    """By whether a key may act."""
+    """By whether a key may act, and whether somebody should look at it."""
 
     title = "state"
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """The states people see."""
-        return [(word, word.capitalize()) for word in ("valid", "disabled", "expired", "revoked")]
+        words = ("valid", "expiring", "unused", "disabled", "expired", "revoked")
+        return [(word, word.capitalize()) for word in words]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
         """The keys in the chosen state."""
-        expired = Q(expires_at__lte=timezone.now())
+        now = timezone.now()
+        assert isinstance(queryset, ApiKeyQuerySet)
         match self.value():
-            case "valid":
-                return queryset.filter(~expired, enabled=True, revoked_at=None, owner__is_active=True)
+            case "valid" | "expiring" | "unused" as word:
+                return getattr(queryset, word)(now)  # type: ignore[no-any-return]
             case "disabled":
                 return queryset.filter(enabled=False, revoked_at=None)
             case "expired":
-                return queryset.filter(expired, revoked_at=None)
+                return queryset.expired(now).filter(revoked_at=None)
             case "revoked":
                 return queryset.exclude(revoked_at=None)
         return queryset
@@ -56,8 +62,10 @@ class ApiKeyAdmin(Panel):
     search_fields = ["name", "public_id"]
     search_help_text = "By name or the key’s public part (hw_<public part>_…)."
     actions = ["revoke_selected"]
-    row_buttons: ClassVar = ["revoke"]
-    page_buttons: ClassVar = ["revoke"]
+    row_buttons: ClassVar = ["rotate", "revoke"]
+    page_buttons: ClassVar = ["rotate", "revoke"]
+    refusals: ClassVar = (keys.NotRotated,)
+    change_form_template = "admin/triggers/apikey/change_form.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
         """One's own keys; a superuser sees all."""
@@ -72,16 +80,22 @@ class ApiKeyAdmin(Panel):
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[Any]:
         """What is chosen when a key is made, and what its page shows later."""
-        chosen = ["name", "owner", "scopes", "jobs", "networks", "expires_at"]
+        chosen = ["name", "owner", "scopes", "jobs", "networks", "rate_limit", "expires_at", "idle_days"]
         if not request.user.is_superuser and obj is None:
             chosen.remove("owner")
         return (
-            ["prefix", *chosen, "enabled", "used", "launches", "created_at", "revoked_at"] if obj else chosen
+            ["prefix", *chosen, "enabled", "used", "launches", "rotation", "created_at", "revoked_at"]
+            if obj
+            else chosen
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
         """Whose key it is and what it may do is settled when it is issued."""
-        return ["prefix", "owner", "scopes", "used", "launches", "created_at", "revoked_at"] if obj else []
+        return (
+            ["prefix", "owner", "scopes", "used", "launches", "rotation", "created_at", "revoked_at"]
+            if obj
+            else []
+        )
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Whoever makes a key owns it, unless the form says otherwise."""
@@ -111,23 +125,39 @@ class ApiKeyAdmin(Panel):
             scopes=said["scopes"],
             networks=said["networks"],
             expires_at=said["expires_at"],
+            idle_days=said["idle_days"],
+            rate_limit=said["rate_limit"],
         )
         obj.__dict__.update(issued.__dict__)
         request.issued_key = text  # type: ignore[attr-defined]
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: Any = None) -> HttpResponse:
-        """Shows the key, this once: it is in no session and no message, and not kept by the browser."""
+        """Shows the key, this once."""
+        return self._shown(request, obj, request.issued_key, title="Copy the new key now")  # type: ignore[attr-defined]
+
+    def _shown(self, request: HttpRequest, key: ApiKey, text: str, *, title: str) -> HttpResponse:
+        """A page with the key's text: it is in no session and no message, and not kept by the browser."""
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": "Copy the new key now",
-            "key": obj,
-            "text": request.issued_key,  # type: ignore[attr-defined]
+            "title": title,
+            "key": key,
+            "text": text,
             "api_url": request.build_absolute_uri("/api/jobs"),
         }
         response = TemplateResponse(request, "admin/triggers/apikey/issued.html", context)
         response["Cache-Control"] = "no-store"
         return response
+
+    def page_context(self, request: HttpRequest, obj: ApiKey) -> dict[str, Any]:
+        """How the key is used, and what would stop without it."""
+        now = timezone.now()
+        counted = scopes_of(obj)
+        return {
+            "report": report(obj, now=now),
+            "flags": obj.flags(now),
+            "lost": [scope for scope in obj.scopes if scope not in counted],
+        }
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -144,6 +174,23 @@ class ApiKeyAdmin(Panel):
         """Sends people to the Revoke button."""
         messages.error(request, "A key is revoked, not deleted: its runs go on saying who started them.")
         return HttpResponseRedirect(reverse("admin:triggers_apikey_change", args=[object_id]))
+
+    @button(
+        "Rotate",
+        permission="triggers.change_apikey",
+        offered=lambda key: key.revoked_at is None,
+        asks=True,
+    )
+    def rotate(self, request: HttpRequest, key: ApiKey) -> HttpResponse:
+        """Asks for the overlap, and shows the new text once."""
+        form = RotationForm(request.POST if "_confirmed" in request.POST else None)
+        if not form.is_valid():
+            template = "admin/triggers/apikey/rotate.html"
+            return self.ask(request, [key], template=template, title="Rotate", form=form)
+        overlap = timedelta(hours=form.cleaned_data["overlap_hours"])
+        text = keys.rotate(key, overlap=overlap, now=timezone.now())
+        self.note(request, [key], f"Rotated with an overlap of {form.cleaned_data['overlap_hours']} hours.")
+        return self._shown(request, key, text, title="Copy the key’s new text now")
 
     @button(
         "Revoke",
@@ -177,17 +224,34 @@ class ApiKeyAdmin(Panel):
         for holds, word in (
             (key.revoked_at is not None, "revoked"),
             (not key.enabled, "disabled"),
-            (key.expires_at is not None and key.expires_at <= timezone.now(), "expired"),
+            (key.ends_at is not None and key.ends_at <= timezone.now(), "expired"),
             (not key.owner.is_active, "owner inactive"),
         ):
             if holds:
                 return format_html('<span class="badge grey">{}{}</span>', icon("skipped"), word)
-        return format_html('<span class="badge green">{}valid</span>', icon("succeeded"))
+        good = format_html('<span class="badge green">{}valid</span>', icon("succeeded"))
+        flags = format_html_join(
+            "", '<div class="help">{}</div>', ((flag,) for flag in key.flags(timezone.now()))
+        )
+        return format_html("{}{}", good, flags)
 
     @admin.display(description="Expires", ordering="expires_at")
     def expiry(self, key: ApiKey) -> SafeString:
-        """Until when it is valid."""
-        return moment(key.expires_at) if key.expires_at else SafeString("never")
+        """Until when it is valid if nobody uses it."""
+        return moment(key.ends_at) if key.ends_at else SafeString("never")
+
+    @admin.display(description="Rotation")
+    def rotation(self, key: ApiKey) -> SafeString:
+        """When it got its secret, and whether anybody still calls with the one before."""
+        if key.rotated_at is None:
+            return SafeString("never rotated")
+        if not key.rotating(timezone.now()):
+            return format_html("{}; the former secret is over", moment(key.rotated_at))
+        last = format_html(", last {}", moment(key.former_used_at)) if key.former_used_at else ""
+        return format_html(
+            "{}; the former secret is valid until {}: {} calls with it since{}",
+            moment(key.rotated_at), moment(key.former_until), key.former_calls, last,
+        )  # fmt: skip
 
     @admin.display(description="Last used", ordering="last_used_at")
     def used(self, key: ApiKey) -> SafeString:

@@ -22,7 +22,7 @@ class RemoteTriggerAdmin(TriggerPanel):
     search_help_text = "By name, or by the name or slug of the job."
     row_buttons: ClassVar = ["enable", "disable"]
     page_buttons: ClassVar = ["enable", "disable"]
-    fields = ["job_link", "name", "enabled", "priority", "parameters"]
+    fields = ["job_link", "name", "enabled", "priority", "rate_limit", "parameters"]
     readonly_fields = ["job_link"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -60,7 +60,7 @@ class ScheduleAdmin(TriggerPanel):
         (None, {"fields": ("job", "name", "enabled")}),
         ("When", {"fields": ("cron", "timezone", "starts_at", "ends_at", "jitter_seconds", "calendars")}),
         ("When it can’t run on time", {"fields": ("misfire", "misfire_limit", "overlap")}),
-        ("Its runs", {"fields": ("priority", "parameters")}),
+        ("Its runs", {"fields": ("priority", "rate_limit", "parameters")}),
     )
 
     class Media:

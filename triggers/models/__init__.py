@@ -2,6 +2,7 @@
 
 from triggers.models.api_key import ApiKey, Scope
 from triggers.models.calendar import Calendar
+from triggers.models.key_use import KeyUse, RateLimit
 from triggers.models.occurrence import Occurrence
 from triggers.models.trigger import (
     Condition,
@@ -22,11 +23,13 @@ __all__ = [
     "Calendar",
     "Condition",
     "Dependency",
+    "KeyUse",
     "Kind",
     "Misfire",
     "Needs",
     "Occurrence",
     "Overlap",
+    "RateLimit",
     "RemoteTrigger",
     "Schedule",
     "Scope",

@@ -1,15 +1,21 @@
 """ApiKey: by which a program acts for a person."""
 
-from datetime import datetime
-from typing import ClassVar
+from datetime import datetime, timedelta
+from typing import ClassVar, Final, Self
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import DurationField, ExpressionWrapper, F, Q, Value
+from django.db.models.functions import Greatest, Least, Now
 
 from jobs.models import Job
+from triggers import rates
+
+# A key that nobody used for so long is a door that nobody would miss; one that ends so soon needs somebody.
+UNUSED_AFTER: Final = timedelta(days=90)
+EXPIRES_SOON: Final = timedelta(days=14)
 
 
 class Scope(models.TextChoices):
@@ -21,13 +27,50 @@ class Scope(models.TextChoices):
     WRITE = "write"
 
 
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    """Adjectives for keys."""
+
+    def ending(self) -> Self:
+        """Keys with `ending_at`, the SQL of `ApiKey.ends_at`."""
+        days = ExpressionWrapper(
+            F("idle_days") * Value(timedelta(days=1), output_field=DurationField()),
+            output_field=DurationField(),
+        )
+        idle = ExpressionWrapper(_LAST_SIGN + days, output_field=models.DateTimeField())
+        return self.annotate(ending_at=Least("expires_at", idle))
+
+    def expired(self, now: datetime) -> Self:
+        """Keys whose time is over, fixed or for want of use."""
+        return self.ending().filter(ending_at__lte=now)
+
+    def valid(self, now: datetime) -> Self:
+        """Keys that may act: the SQL of `ApiKey.is_valid`."""
+        usable = self.ending().filter(enabled=True, revoked_at=None, owner__is_active=True)
+        return usable.filter(Q(ending_at=None) | Q(ending_at__gt=now))
+
+    def expiring(self, now: datetime) -> Self:
+        """Valid keys that end soon."""
+        return self.valid(now).filter(ending_at__lte=now + EXPIRES_SOON)
+
+    def unused(self, now: datetime) -> Self:
+        """Valid keys that nobody has used for long."""
+        return self.valid(now).annotate(sign_at=_LAST_SIGN).filter(sign_at__lte=now - UNUSED_AFTER)
+
+
+# PostgreSQL's greatest() and least() pass over NULL.
+_LAST_SIGN: Final = Greatest("created_at", "last_used_at", "rotated_at")
+
+
 class ApiKey(models.Model):
     """A secret that lets a program act for its owner: stored hashed, shown once.
 
-    `launches` is exact; `last_used_at` is written at most once a minute (product.md, Counting).
+    `launches` is exact; `last_used_at` is written at most once a minute (product.md, Counting). After a
+    rotation `former_hash` is that of the secret before, which is valid until `former_until`.
     """
 
     Scope = Scope
+    # Whether this call came with the secret from before the rotation (`keys.verify`).
+    on_former_secret = False
 
     public_id = models.CharField(max_length=16, unique=True, editable=False)
     secret_hash = models.CharField(max_length=64, editable=False)
@@ -45,13 +88,35 @@ class ApiKey(models.Model):
         default=list,
         help_text="Addresses it may call from, like 10.0.0.0/8. Empty: from anywhere.",
     )
+    rate_limit = models.CharField(
+        max_length=30,
+        null=True,
+        blank=True,
+        validators=[rates.validate],
+        help_text="Most API calls with it, like 100/minute (second, minute, hour or day). Empty: no limit.",
+    )
     enabled = models.BooleanField(default=True)
-    expires_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it ends, however much it is used. Empty: it does not."
+    )
+    idle_days = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(3650)],
+        help_text="It ends when it was not used for so many days; each use puts the end off. Empty: it does not.",
+    )
+    former_hash = models.CharField(max_length=64, blank=True, default="", editable=False)
+    former_until = models.DateTimeField(null=True, blank=True, editable=False)
+    former_calls = models.BigIntegerField(default=0, editable=False)
+    former_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    rotated_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_from = models.GenericIPAddressField(null=True, blank=True, editable=False)
     launches = models.BigIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True, db_default=Now())
+
+    objects = ApiKeyQuerySet.as_manager()
 
     class Meta:
         verbose_name = "API key"
@@ -60,6 +125,7 @@ class ApiKey(models.Model):
             models.CheckConstraint(
                 name="apikey_scopes_known", condition=Q(scopes__contained_by=Scope.values)
             ),
+            models.CheckConstraint(name="apikey_no_empty_limit", condition=~Q(rate_limit="")),
         ]
 
     def __str__(self) -> str:
@@ -74,6 +140,37 @@ class ApiKey(models.Model):
         return (
             self.enabled
             and self.revoked_at is None
-            and (self.expires_at is None or self.expires_at > now)
+            and (self.ends_at is None or self.ends_at > now)
             and self.owner.is_active
         )
+
+    @property
+    def last_sign_at(self) -> datetime:
+        """When the key was last used, or if later, rotated or made."""
+        signs = (self.created_at, self.last_used_at, self.rotated_at)
+        return max(sign for sign in signs if sign is not None)
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When it ends if nobody uses it meanwhile; None: never. The fixed end and the sliding one, the earlier."""
+        ends = [self.expires_at] if self.expires_at else []
+        if self.idle_days is not None:
+            ends.append(self.last_sign_at + timedelta(days=self.idle_days))
+        return min(ends, default=None)
+
+    def rotating(self, now: datetime) -> bool:
+        """Whether the secret from before the last rotation is still valid."""
+        return bool(self.former_hash) and self.former_until is not None and self.former_until > now
+
+    def flags(self, now: datetime) -> list[str]:
+        """What somebody should look at, in words; empty for a key that may not act any more."""
+        if not self.is_valid(now):
+            return []
+        found = []
+        if self.last_sign_at <= now - UNUSED_AFTER:
+            found.append(f"not used for {(now - self.last_sign_at).days} days")
+        if self.ends_at is not None and self.ends_at <= now + EXPIRES_SOON:
+            found.append(f"ends {self.ends_at:%Y-%m-%d %H:%M} UTC")
+        if self.rotating(now):
+            found.append(f"{self.former_calls} calls with the former secret since its rotation")
+        return found

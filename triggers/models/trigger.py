@@ -15,7 +15,7 @@ from timezone_field import TimeZoneField
 
 from jobs import priority as priorities
 from jobs.models import Job
-from triggers import cron, mapping
+from triggers import cron, mapping, rates
 from triggers.models.calendar import Calendar
 
 
@@ -118,6 +118,13 @@ class Trigger(models.Model):
         help_text="1 (first) to 100 (last); empty: the job's.",
     )
     parameters = models.JSONField(default=dict, blank=True, help_text="Over the job's defaults.")
+    rate_limit = models.CharField(
+        max_length=30,
+        null=True,
+        blank=True,
+        validators=[rates.validate],
+        help_text="Most API calls that fire it, like 100/minute (second, minute, hour or day). Empty: no limit.",
+    )
 
     cron = models.TextField(
         blank=True, default="", help_text="minute hour day-of-month month day-of-week; one line or several."
@@ -179,6 +186,7 @@ class Trigger(models.Model):
         ordering: ClassVar = ["job_id", "id"]
         permissions: ClassVar = [("fire_trigger", "Can fire trigger")]
         constraints: ClassVar = [
+            models.CheckConstraint(name="trigger_no_empty_limit", condition=~Q(rate_limit="")),
             models.CheckConstraint(name="trigger_kind_known", condition=Q(kind__in=Kind.values)),
             models.CheckConstraint(
                 name="trigger_priority_range",
