@@ -137,6 +137,9 @@ DATABASES["default"].setdefault("OPTIONS", {}).update(
         "options": _session_settings,
     }
 )
+# What every run goes through is prepared once a connection. Switched off, it also works behind a connection
+# pooler that can't keep prepared statements apart (PgBouncer before 1.21), but costs much more.
+PREPARED_STATEMENTS = env.bool("HEADWAY_PREPARED_STATEMENTS", default=True)
 if WEB:
     # Opened after fork (no preload); one connection for each thread and some for the publisher.
     DATABASES["default"]["OPTIONS"]["pool"] = {

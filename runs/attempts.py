@@ -17,7 +17,7 @@ from django.db.models import JSONField, QuerySet, Value
 
 from jobs import parameters
 from jobs.executors import Interrupted, interruption
-from runs.lifecycle import Claim
+from runs.claims import Claim
 from runs.logs import LogWriter, masker
 from runs.models import Run
 from runs.plain import plain

@@ -9,6 +9,7 @@ executor; what the database does is tried again until the lease would be over, a
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
@@ -21,9 +22,10 @@ from jobs import executors
 from jobs.executors import Cancelled, Failed, Launch, Outcome
 from runs import dispatch, followers, lifecycle, workers
 from runs.attempts import AttemptContext, current
-from runs.lifecycle import Claim, Span
+from runs.claims import Claim, Wish
 from runs.models import run_name
 from runs.moves import Moved
+from runs.settlements import Span
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +62,14 @@ class Pace:
 _pace = Pace()
 
 
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Attempts that ended and are to be settled together; a run that was claimed `alone` began when claimed."""
+
+    ended: Sequence[Ended]
+    alone: bool
+
+
 def drain(lane: str) -> int:
     """Carries out runs of `lane` until none may start or a second has passed; returns how many.
 
@@ -67,11 +77,15 @@ def drain(lane: str) -> int:
     """
     until = time.monotonic() + DRAIN_SECONDS
     done = 0
-    while claimed := _claim(lane):
-        done += _carry_out(claimed)
+    claimed = _claim(lane)
+    while claimed:
+        count, last = _carry_out(claimed)
+        done += count
         if time.monotonic() > until:
             dispatch.hint(lane)
+            _settle(last)
             break
+        claimed = _settle_and_claim(last, lane)
     if not done:
         with suppress(OperationalError, InterfaceError):
             workers.look_again()
@@ -84,28 +98,37 @@ def _claim(lane: str) -> list[Claim]:
     If the connection is lost in the middle of a claim, nobody knows whether it held: nothing is carried out, and
     the slot's row is ended, so that what it may hold goes back. This process is another slot from then on.
     """
-    limit = _pace.fits(CHUNK_SECONDS) if lane == "bulk" else 1
     try:
-        slot = workers.this_slot()
-        if slot is None:
-            return []
-        return lifecycle.claim(
-            lane=lane,
-            limit=limit,
-            begun=_pace.fits(SLICE_SECONDS),
-            process_id=slot.process_id,
-            worker=slot.name,
-        )
+        wish = _wish(lane)
+        return [] if wish is None else lifecycle.claim(wish)
     except (OperationalError, InterfaceError) as error:
         connection.close()
         log.warning("claim_unknown", lane=lane, error=str(error).strip())
-    with suppress(OperationalError, InterfaceError):
-        _insist(workers.end_slot)
+    _end_slot()
     return []
 
 
-def _carry_out(claims: Sequence[Claim]) -> int:
-    """Begins the claims in slices and settles each slice; returns how many were carried out.
+def _wish(lane: str) -> Wish | None:
+    """What this slot would claim now; None while its worker has no live lease. Raises the database's errors."""
+    slot = workers.this_slot()
+    if slot is None:
+        return None
+    return Wish(
+        lane=lane,
+        limit=_pace.fits(CHUNK_SECONDS) if lane == "bulk" else 1,
+        begun=_pace.fits(SLICE_SECONDS),
+        process_id=slot.process_id,
+        worker=slot.name,
+    )
+
+
+def _end_slot() -> None:
+    with suppress(OperationalError, InterfaceError):
+        _insist(workers.end_slot)
+
+
+def _carry_out(claims: Sequence[Claim]) -> tuple[int, Slice]:
+    """Begins the claims in slices and settles each but the last; returns how many were carried out, and that one.
 
     If they take much longer than their kind used to, the rest goes back for other slots to take.
     """
@@ -114,21 +137,23 @@ def _carry_out(claims: Sequence[Claim]) -> int:
     until = time.monotonic() + 2 * CHUNK_SECONDS
     done = 0
     cancelled: set[int] = set()
-    while begun:
+    while True:
         ended = [_attempt(claim, is_cancelled=claim.id in cancelled) for claim in begun]
-        _settle(ended, alone=len(claims) == 1)
+        last = Slice(ended, alone=len(claims) == 1)
         done += len(ended)
         if time.monotonic() > until:
             rest = [(claim.id, claim.token) for claim in waiting]
             if rest:
                 _insist(lambda rest=rest: lifecycle.give_back(rest))  # type: ignore[misc]
-            break
+            return done, last
         begun = list(islice(waiting, _pace.fits(SLICE_SECONDS)))
+        if not begun:
+            return done, last
+        _settle(last)
         announced = _announce(begun)
         if announced is None:
-            break
+            return done, Slice((), alone=False)
         cancelled = announced
-    return done
 
 
 def _announce(begun: Sequence[Claim]) -> set[int] | None:
@@ -171,26 +196,58 @@ def _close_what_was_left_open() -> None:
         del connections[DEFAULT_DB_ALIAS]  # with all that Django believes of it
 
 
-def _settle(ended: Sequence[Ended], *, alone: bool) -> None:
-    """Settles a slice; a run that was claimed alone began when it was claimed, by the database's clock."""
+def _settle_and_claim(last: Slice, lane: str) -> list[Claim]:
+    """Settles the slice and claims what is next at once, or settles it at least; returns what this slot is given."""
+    if not last.ended:
+        return _claim(lane)
+    try:
+        wish = _wish(lane)
+        if wish is not None:
+            moved, claims = lifecycle.settle_and_claim(_outcomes(last), spans=_spans(last), wish=wish)
+            _go_on(last, moved)
+            return claims
+    except (OperationalError, InterfaceError) as error:
+        connection.close()
+        log.warning("claim_unknown", lane=lane, error=str(error).strip())
+        _settle(last)
+        _end_slot()  # only now: what a dead slot holds is taken for lost
+        return []
+    _settle(last)
+    return []
+
+
+def _settle(last: Slice) -> None:
+    """Settles a slice, if it takes as long as a lease."""
 
     def settle() -> list[Moved]:
-        now = time.monotonic()
-        spans = {
-            claim.id: Span(started_ago=None if alone else now - began, ended_ago=now - end)
-            for claim, _, began, end in ended
-        }
-        moved = lifecycle.settle([(claim, outcome) for claim, outcome, _, _ in ended], spans=spans)
-        if len(moved) < len(ended):
-            fenced = {claim.id for claim, *_ in ended} - {run.id for run in moved}
-            log.warning("fenced", run_ids=sorted(fenced))
-        return moved
+        return lifecycle.settle(_outcomes(last), spans=_spans(last))
 
     try:
-        followers.follow_moved(_insist(settle))
+        _go_on(last, _insist(settle))
     except (OperationalError, InterfaceError) as error:
         # The database stayed away for a whole lease: the runs are rescued, their attempts count as lost.
-        log.error("settle_given_up", run_ids=[claim.id for claim, *_ in ended], error=str(error).strip())
+        log.error("settle_given_up", run_ids=[claim.id for claim, *_ in last.ended], error=str(error).strip())
+
+
+def _outcomes(last: Slice) -> list[tuple[Claim, Outcome]]:
+    return [(claim, outcome) for claim, outcome, _, _ in last.ended]
+
+
+def _spans(last: Slice) -> dict[int, Span]:
+    """When the attempts began and ended, seen from now, because the clock that counts is the database's."""
+    now = time.monotonic()
+    return {
+        claim.id: Span(started_ago=None if last.alone else now - began, ended_ago=now - end)
+        for claim, _, began, end in last.ended
+    }
+
+
+def _go_on(last: Slice, moved: Sequence[Moved]) -> None:
+    """What comes after a settlement: those who follow, and a word on who had lost his claim."""
+    if len(moved) < len(last.ended):
+        fenced = {claim.id for claim, *_ in last.ended} - {run.id for run in moved}
+        log.warning("fenced", run_ids=sorted(fenced))
+    followers.follow_moved(moved)
 
 
 def _execute(claim: Claim, context: AttemptContext) -> Outcome:

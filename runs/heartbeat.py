@@ -19,7 +19,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from jobs.executors import Cancelled, Failed
 from runs import lifecycle, sweep, tending, workers
-from runs.lifecycle import Claim
+from runs.claims import Claim
 
 log = structlog.get_logger(__name__)
 

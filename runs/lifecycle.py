@@ -6,126 +6,50 @@ that it ends is said in `runs.moves`. Times are the database's.
 """
 
 import json
-import random
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
-from functools import partial
-from typing import Any
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
-from jobs import retry
-from jobs.executors import Cancelled, Failed, Outcome, Submitted, Succeeded, Waiting
-from jobs.retry import RetryPolicy
+from jobs.executors import Outcome
+from runs.claims import Claim, Wish, claims_of
 from runs.models import Run, RunEvent
-from runs.moves import FINAL_WORDS, Moved, move
+from runs.moves import Moved, move, moved_of, moving
 from runs.plain import plain
-from runs.statements import prepared
+from runs.settlements import Span, entry
+from runs.statements import Statement, planned, together
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """A run that this process may carry out, with all that is needed to do so; `token` proves the claim."""
-
-    id: int
-    token: int
-    attempt: int
-    max_attempts: int
-    failed_attempts: int
-    trigger_kind: str
-    parameters: Mapping[str, Any]
-    context: Mapping[str, Any]
-    tags: Sequence[str]
-    created_at: datetime
-    deadline_at: datetime | None
-    job_id: int
-    slug: str
-    executor: str
-    configuration: Mapping[str, Any]
-    schema: Mapping[str, Any]
-    timeout_seconds: int
-    retry_policy: RetryPolicy
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """When an attempt began and ended, in seconds before its settlement; None: it began when claimed."""
-
-    started_ago: float | None = None
-    ended_ago: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Settlement:
-    """One run's part of `settle`, as the database reads it."""
-
-    id: int
-    token: int
-    status: str
-    outcome: str
-    result: Any = None
-    failure_reason: str | None = None
-    error: dict[str, Any] | None = None
-    delay_seconds: float | None = None
-    due_at: str | None = None
-    next_step: str | None = None
-    state: Mapping[str, Any] | None = field(default=None)
-    started_ago: float | None = None
-    ended_ago: float = 0.0
-
+# What it does to the rows stands in the migration that makes the function.
+_SETTLING: Final = moving("SELECT {columns} FROM runs_settle(%s::jsonb) r")
 
 # The attempt that ends here, as an entry of `Run.attempts`; the names in braces are SQL.
 _ATTEMPT = """jsonb_build_array(jsonb_build_object(
     'attempt', {attempt}, 'outcome', {outcome}, 'worker', r.worker, 'queued_at', r.queued_at,
     'started_at', r.started_at, 'finished_at', clock_timestamp(), 'error', {error}))"""
-# A run that was claimed in a chunk behind the first slice counts as begun, and as an attempt, only with its
-# settlement: until then it has no start, and what its slot announced says whether it had begun.
-_SETTLED_ATTEMPT = """jsonb_build_array(jsonb_build_object(
-    'attempt', r.attempt + (r.started_at IS NULL)::int, 'outcome', x.outcome, 'worker', r.worker,
-    'queued_at', r.queued_at, 'started_at', coalesce(x.started_at, r.started_at), 'finished_at', x.finished_at,
-    'error', x.error))"""
-# A settled attempt that would be followed by another one ends here if a cancel was asked. Written out where it
-# is used, because PostgreSQL evaluates it on the newest version of the row, locked, and not on a snapshot of it.
-_BECOMES = """CASE WHEN x.status IN ('scheduled', 'waiting') AND r.cancel_requested_at IS NOT NULL
-    THEN 'cancelled' ELSE x.status END"""
 _INTERRUPTED = _ATTEMPT.format(attempt="r.attempt", outcome="'interrupted'", error="NULL::jsonb")
 _LOST_ERROR = """jsonb_build_object('type', 'WorkerLost', 'traceback', '', 'message',
     'The worker ' || r.worker || ' vanished in the middle of attempt ' || x.attempt || '.')"""
 _LOST = _ATTEMPT.format(attempt="x.attempt", outcome="'lost'", error=_LOST_ERROR)
 
 
-def claim(*, lane: str, limit: int, process_id: int, worker: str, begun: int | None = None) -> list[Claim]:
-    """Takes up to `limit` of the lane's best startable runs for a slot: by priority, then age.
+def claim(wish: Wish) -> list[Claim]:
+    """Takes the lane's best startable runs for a slot: by priority, then age.
 
-    The first `begun` (all, if not given) begin now and count as attempts; the slot announces the others
-    before it begins them (`runs.workers.announce`). What may start is decided by the view `runs_gate`,
-    which `runs.why` words. Nothing is taken for a process whose worker has lost its lease or is stopping.
+    The first of them, as the wish says, begin now and count as attempts; the slot announces the others before
+    it begins them (`runs.workers.announce`). What may start is decided by the view `runs_gate`, which
+    `runs.why` words. Nothing is taken for a process whose worker has lost its lease or is stopping.
     """
-    arguments = [lane, limit, limit if begun is None else begun, process_id, worker]
-    return _claims("SELECT * FROM runs_claim(%s, %s, %s, %s, %s)", arguments)
+    (rows,) = together(_claiming(wish))
+    return claims_of(rows)
 
 
-def _claims(query: str, arguments: Sequence[Any]) -> list[Claim]:
-    with prepared(query, arguments) as cursor:
-        columns = [column.name for column in cursor.description or ()]
-        claims = [_claim(dict(zip(columns, row, strict=True))) for row in cursor.fetchall()]
-    return sorted(claims, key=lambda claim: claim.token)
-
-
-def _claim(row: dict[str, Any]) -> Claim:
-    policy = RetryPolicy(
-        max_attempts=row["max_attempts"],
-        first_delay_seconds=row.pop("retry_first_delay_seconds"),
-        longest_delay_seconds=row.pop("retry_longest_delay_seconds"),
-        factor=row.pop("retry_factor"),
-        jitter=row.pop("retry_jitter"),
-    )
-    for name in ("parameters", "context", "configuration", "schema"):
-        row[name] = json.loads(row[name])
-    return Claim(retry_policy=policy, **row)
+def _claiming(wish: Wish) -> Statement:
+    begun = wish.limit if wish.begun is None else wish.begun
+    arguments = [wish.lane, wish.limit, begun, wish.process_id, wish.worker]
+    return "SELECT * FROM runs_claim(%s, %s, %s, %s, %s)", arguments
 
 
 _HELD = """
@@ -139,7 +63,7 @@ _HELD = """
 
 def held(run_id: int, *, token: int) -> Claim | None:
     """The claim on a running run, for whoever must settle it in its slot's place; None if it is over."""
-    claims = _claims(_HELD, [run_id, token])
+    claims = claims_of(planned(_HELD, [run_id, token]))
     return claims[0] if claims else None
 
 
@@ -147,35 +71,6 @@ def held_by(worker_id: int) -> list[tuple[int, int]]:
     """The claims (id, token) that slots of the worker hold."""
     held = Run.objects.filter(status=Run.Status.RUNNING, process__worker_id=worker_id)
     return [(run_id, token) for run_id, token in held.values_list("pk", "claim_token") if token is not None]
-
-
-_SETTLE = f"""
-    UPDATE runs_run r SET
-        status = {_BECOMES},
-        attempt = r.attempt + (r.started_at IS NULL)::int,
-        started_at = coalesce(x.started_at, r.started_at),
-        result = CASE WHEN x.status IN ('succeeded', 'failed') THEN x.result ELSE r.result END,
-        failure_reason = CASE WHEN {_BECOMES} = 'failed' THEN x.failure_reason END,
-        error = x.error,
-        failed_attempts = r.failed_attempts + (x.failure_reason IS NOT NULL)::int,
-        attempts = CASE WHEN {_BECOMES} IN ('scheduled', 'waiting')
-            THEN r.attempts || {_SETTLED_ATTEMPT} ELSE r.attempts END,
-        cancelled_by = CASE WHEN {_BECOMES} = 'cancelled' AND r.cancelled_by = ''
-            THEN 'the job itself' ELSE r.cancelled_by END,
-        due_at = CASE WHEN {_BECOMES} IN ('scheduled', 'waiting')
-            THEN coalesce(x.due_at, clock_timestamp() + x.delay_seconds * interval '1 second') END,
-        next_step = x.next_step,
-        state = x.state,
-        finished_at = CASE WHEN {_BECOMES} IN ({FINAL_WORDS}) THEN x.finished_at END
-    FROM (
-        SELECT i.*, clock_timestamp() - i.ended_ago * interval '1 second' AS finished_at,
-               clock_timestamp() - i.started_ago * interval '1 second' AS started_at
-        FROM jsonb_to_recordset(%s::jsonb) AS i(
-            id bigint, token bigint, status text, outcome text, result jsonb, failure_reason text,
-            error jsonb, delay_seconds float8, due_at timestamptz, next_step text, state jsonb,
-            started_ago float8, ended_ago float8)
-    ) x
-    WHERE r.id = x.id AND r.claim_token = x.token AND r.status = 'running'"""
 
 
 def settle(
@@ -187,43 +82,22 @@ def settle(
     was asked meanwhile. `spans` says, by run id, when each began and ended, for runs that were settled
     together; without it they began when claimed and end now. Returns what was really moved.
     """
-    spans = spans or {}
-    entries = sorted(
-        (_settlement(claim, outcome, spans.get(claim.id, Span())) for claim, outcome in settled),
-        key=lambda entry: entry.id,
-    )
-    return move(_SETTLE, [json.dumps([plain(asdict(entry)) for entry in entries])])
+    (rows,) = together(_settling(settled, spans or {}))
+    return moved_of(rows)
 
 
-def _settlement(claim: Claim, outcome: Outcome, span: Span) -> _Settlement:
-    entry = partial(_Settlement, id=claim.id, token=claim.token, **asdict(span))
-    match outcome:
-        case Succeeded():
-            return entry(status="succeeded", outcome="succeeded", result=outcome.result)
-        case Cancelled():
-            return entry(status="cancelled", outcome="cancelled")
-        case Waiting():
-            return entry(
-                status="waiting",
-                outcome="waiting",
-                due_at=outcome.resume_at.isoformat(),
-                next_step=outcome.next_step,
-                state=outcome.state,
-            )
-        case Submitted():
-            raise TypeError(f"Run {claim.id}: executor {claim.executor!r} submitted to no known engine.")
-        case Failed():
-            decision = retry.decide(
-                claim.retry_policy, attempt=claim.failed_attempts + 1, failed=outcome, random=random.random
-            )
-            return entry(
-                status="scheduled" if isinstance(decision, retry.RetryIn) else "failed",
-                outcome=outcome.reason,
-                failure_reason=outcome.reason,
-                result=outcome.result,
-                error={"type": outcome.type, "message": outcome.message, "traceback": outcome.traceback},
-                delay_seconds=decision.seconds if isinstance(decision, retry.RetryIn) else None,
-            )
+def settle_and_claim(
+    settled: Iterable[tuple[Claim, Outcome]], *, spans: Mapping[int, Span], wish: Wish
+) -> tuple[list[Moved], list[Claim]]:
+    """Settles and then claims, as `settle` and `claim` do, in one transaction and one way to the database."""
+    settlements, claims = together(_settling(settled, spans), _claiming(wish))
+    return moved_of(settlements), claims_of(claims)
+
+
+def _settling(settled: Iterable[tuple[Claim, Outcome]], spans: Mapping[int, Span]) -> Statement:
+    entries = [entry(claim, outcome, spans.get(claim.id, Span())) for claim, outcome in settled]
+    entries.sort(key=itemgetter("id"))  # whoever locks several rows locks them in this order
+    return _SETTLING, [json.dumps(entries)]
 
 
 def give_back(held: Iterable[tuple[int, int]]) -> list[Moved]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runs.statements import prepared
+from runs.statements import Rows, planned
 from runs.status import FINAL
 
 
@@ -36,42 +36,43 @@ _SUMMED = """CASE WHEN r.campaign_id IS NOT NULL AND r.status = 'succeeded' AND 
 _DIGITS = 30
 
 
+_MOVING = f"""
+    WITH moved AS (@moved@),
+    counted AS (
+        INSERT INTO runs_tallydelta (job_id, trigger_id, campaign_id, trigger_kind, lane, status, runs, timed,
+                                     duration_seconds, wait_seconds, last_run_id, last_run_at)
+        SELECT job_id, trigger_id, campaign_id, trigger_kind, lane, status, count(*), count(started_at),
+               coalesce(sum(extract(epoch FROM finished_at - started_at)), 0),
+               coalesce(sum(extract(epoch FROM started_at - queued_at)) FILTER (WHERE started_at >= queued_at), 0),
+               max(id), max(finished_at)
+        FROM moved WHERE status IN ({FINAL_WORDS})
+        GROUP BY job_id, trigger_id, campaign_id, trigger_kind, lane, status),
+    summed AS (
+        INSERT INTO runs_resultsum (campaign_id, field, sum, runs)
+        SELECT campaign_id, key, sum((value #>> '{{}}')::float8), count(*)
+        FROM moved, jsonb_each(result)
+        WHERE CASE WHEN jsonb_typeof(value) = 'number'
+            THEN length(key) <= 60 AND length(value #>> '{{}}') <= {_DIGITS} END
+        GROUP BY campaign_id, key),
+    ended AS (
+        INSERT INTO runs_ending (run_id)
+        SELECT id FROM moved
+        WHERE status IN ({FINAL_WORDS}) AND job_id IN (SELECT job_id FROM triggers_upstream)
+        RETURNING run_id)
+    SELECT id, job_id, status, lane, attempt, cancel_requested, id IN (SELECT run_id FROM ended) AS followed
+    FROM moved"""
+
+
+def moving(moved: str) -> str:
+    """The statement around `moved`, which moves runs and gives back their `{columns}` as of a row r."""
+    return _MOVING.replace("@moved@", moved.replace("{columns}", f"{_MOVED}, {_COUNTED}, {_SUMMED}"))
+
+
 def move(update: str, arguments: Sequence[Any]) -> list[Moved]:
     """Runs `update`, an UPDATE of runs_run as r without RETURNING; returns the runs that it really moved."""
-    statement = f"""
-        WITH moved AS ({update} RETURNING {_MOVED}, {_COUNTED}, {_SUMMED}),
-        counted AS (
-            INSERT INTO runs_tallydelta (job_id, trigger_id, campaign_id, trigger_kind, lane, status, runs, timed,
-                                         duration_seconds, wait_seconds, last_run_id, last_run_at)
-            SELECT job_id, trigger_id, campaign_id, trigger_kind, lane, status, count(*), count(started_at),
-                   coalesce(sum(extract(epoch FROM finished_at - started_at)), 0),
-                   coalesce(sum(extract(epoch FROM started_at - queued_at)) FILTER (WHERE started_at >= queued_at), 0),
-                   max(id), max(finished_at)
-            FROM moved WHERE status IN ({FINAL_WORDS})
-            GROUP BY job_id, trigger_id, campaign_id, trigger_kind, lane, status),
-        summed AS (
-            INSERT INTO runs_resultsum (campaign_id, field, sum, runs)
-            SELECT campaign_id, key, sum((value #>> '{{}}')::float8), count(*)
-            FROM moved, jsonb_each(result)
-            WHERE CASE WHEN jsonb_typeof(value) = 'number'
-                THEN length(key) <= 60 AND length(value #>> '{{}}') <= {_DIGITS} END
-            GROUP BY campaign_id, key),
-        ended AS (
-            INSERT INTO runs_ending (run_id)
-            SELECT id FROM moved
-            WHERE status IN ({FINAL_WORDS}) AND job_id IN (SELECT job_id FROM triggers_upstream)
-            RETURNING run_id)
-        SELECT id, job_id, status, lane, attempt, cancel_requested, id IN (SELECT run_id FROM ended) FROM moved"""
-    with prepared(statement, arguments) as cursor:
-        return [
-            Moved(
-                id=row[0],
-                job_id=row[1],
-                status=row[2],
-                lane=row[3],
-                attempt=row[4],
-                cancel_requested=row[5],
-                followed=row[6],
-            )
-            for row in cursor.fetchall()
-        ]
+    return moved_of(planned(moving(update + " RETURNING {columns}"), arguments))
+
+
+def moved_of(rows: Rows) -> list[Moved]:
+    """The runs that rows of a `moving` statement tell of."""
+    return [Moved(**row) for row in rows]

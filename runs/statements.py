@@ -1,21 +1,51 @@
 """Runs the few statements that every run goes through as prepared ones: planning them anew costs more than they do."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any, Final
 
 import psycopg
+from django.conf import settings
 from django.db import connection
+from psycopg.rows import dict_row
+
+# Django switches prepared statements off. With a number that no statement reaches by being repeated, those of
+# this module are prepared, and no other.
+_NEVER_BY_ITSELF: Final = 1_000_000_000
+
+Statement = tuple[str, Sequence[Any]]
+Rows = list[dict[str, Any]]
 
 
-@contextmanager
-def prepared(statement: str, arguments: Sequence[Any]) -> Iterator[psycopg.Cursor[Any]]:
-    """A cursor over the result of `statement`, in the current transaction; raises Django's database errors.
+def planned(statement: str, arguments: Sequence[Any]) -> Rows:
+    """The rows of a statement that is planned each time, by what its tables hold now.
 
     Values are bound by the server, so a literal percent sign is written twice and a parameter may need a
-    cast. The plan lives with the connection.
+    cast. Raises Django's database errors.
     """
+    with connection.wrap_database_errors, psycopg.Cursor(_raw(), row_factory=dict_row) as cursor:
+        return cursor.execute(statement, arguments).fetchall()
+
+
+def together(*statements: Statement) -> list[Rows]:
+    """The rows of each of the prepared statements: one way to the database and back, and one transaction.
+
+    A plan lives with the connection and may be older than what fills its tables, so a statement that must not
+    walk through `runs_run` belongs into a function that forbids it (`runs_claim`, `runs_settle`). Values are
+    bound as by `planned`. Raises Django's database errors.
+    """
+    with connection.wrap_database_errors:
+        raw = _raw()
+        cursors = [psycopg.Cursor(raw, row_factory=dict_row) for _ in statements]
+        with raw.pipeline() if len(statements) > 1 else nullcontext():
+            for cursor, (statement, arguments) in zip(cursors, statements, strict=True):
+                cursor.execute(statement, arguments, prepare=True)
+        return [cursor.fetchall() for cursor in cursors]
+
+
+def _raw() -> "psycopg.Connection[Any]":
     connection.ensure_connection()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(statement, arguments, prepare=True)
-        yield cursor
+    raw: psycopg.Connection[Any] = connection.connection
+    if raw.prepare_threshold is None and settings.PREPARED_STATEMENTS:
+        raw.prepare_threshold = _NEVER_BY_ITSELF
+    return raw

@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from runs.models import Worker, WorkerProcess
-from runs.statements import prepared
+from runs.statements import planned
 
 # Made in the worker's main process before anything is forked, so that slots find their worker's row by it.
 node = uuid.uuid4()
@@ -119,11 +119,10 @@ def announce(slot: Slot, *, token: int, run_ids: Sequence[int]) -> set[int] | No
             UPDATE runs_workerprocess p SET announced = %s FROM runs_worker w
             WHERE p.id = %s AND p.ended_at IS NULL AND w.id = p.worker_id AND w.lease_until > clock_timestamp()
             RETURNING p.id)
-        SELECT (SELECT count(*) FROM announced) = 1, ARRAY(
-            SELECT r.id FROM runs_run r WHERE r.id = ANY(%s) AND r.cancel_requested_at IS NOT NULL)"""
-    with prepared(statement, [token, slot.process_id, list(run_ids)]) as cursor:
-        live, cancelled = cursor.fetchone() or (False, [])
-    return set(cancelled) if live else None
+        SELECT (SELECT count(*) FROM announced) = 1 AS live, ARRAY(
+            SELECT r.id FROM runs_run r WHERE r.id = ANY(%s) AND r.cancel_requested_at IS NOT NULL) AS cancelled"""
+    (row,) = planned(statement, [token, slot.process_id, list(run_ids)])
+    return set(row["cancelled"]) if row["live"] else None
 
 
 def look_again() -> None:

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 
 from jobs.models import Job
 from runs import causes, launch, lifecycle, workers
-from runs.lifecycle import Claim
+from runs.claims import Claim, Wish
 from runs.models import Run, WorkerProcess
 from triggers import dependencies
 from triggers.models import Kind, Trigger
@@ -70,7 +70,7 @@ def make_slot(*, lanes: tuple[str, ...] = ("high", "default", "bulk")) -> Worker
 
 def claim(slot: WorkerProcess, *, lane: str = "high", limit: int = 1) -> list[Claim]:
     """What `slot` gets of the lane."""
-    return lifecycle.claim(lane=lane, limit=limit, process_id=slot.pk, worker="worker@test:1")
+    return lifecycle.claim(Wish(lane=lane, limit=limit, process_id=slot.pk, worker="worker@test:1"))
 
 
 def claim_one(slot: WorkerProcess, *, lane: str = "high") -> Claim:

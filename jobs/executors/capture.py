@@ -42,7 +42,8 @@ def captured(context: JobContext) -> Iterator[None]:
     finally:
         sys.stdout, sys.stderr = streams
         root.removeHandler(handler)
-        root.setLevel(level)
+        if root.level != level:  # it makes logging forget what it knows of every logger
+            root.setLevel(level)
         for output in outputs:
             output.finish()
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from jobs.executors import Failed, Succeeded
 from jobs.models import Job
 from runs import causes, firing, launch, lifecycle, logs
-from runs.lifecycle import Claim
+from runs.claims import Claim
 from runs.models import Run
 from tests.browser.conftest import LogIn
 from tests.factories import claim_one, make_dependency, make_job, make_run, make_schedule, make_slot

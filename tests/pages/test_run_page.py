@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from jobs.executors import Cancelled, Failed, Outcome, Succeeded
 from runs import causes, launch, lifecycle, logs
-from runs.lifecycle import Claim
+from runs.claims import Claim
 from runs.models import Run, WorkerProcess
 from runs.views.run_log import LINES
 from tests.factories import claim_one, make_job, make_run, make_schedule, make_slot

@@ -10,7 +10,7 @@ from jobs.executors import JobContext
 from jobs.models import Job
 from jobs.registry import job
 from runs import execution, lifecycle, workers
-from runs.lifecycle import Claim
+from runs.claims import Claim, Wish
 from runs.models import Run
 from runs.status import Status
 from tests.factories import make_job, make_run, make_slot
@@ -86,8 +86,8 @@ def test_a_claim_that_may_have_held_is_not_carried_out_and_goes_back(
     run = make_run()
     real = lifecycle.claim
 
-    def claimed_but_not_heard(**arguments: Any) -> list[Claim]:
-        real(**arguments)
+    def claimed_but_not_heard(wish: Wish) -> list[Claim]:
+        real(wish)
         raise OperationalError("the connection is lost")
 
     monkeypatch.setattr(lifecycle, "claim", claimed_but_not_heard)
@@ -95,3 +95,37 @@ def test_a_claim_that_may_have_held_is_not_carried_out_and_goes_back(
     lifecycle.rescue()
     run.refresh_from_db()
     assert run.status == Status.QUEUED
+
+
+def test_a_run_is_settled_once_if_nobody_heard_of_its_settlement_and_the_next_claim(
+    slot: workers.Slot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = make_run(), make_run()
+    real = lifecycle.settle_and_claim
+
+    def done_but_not_heard(*arguments: Any, **named: Any) -> None:
+        real(*arguments, **named)
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr(lifecycle, "settle_and_claim", done_but_not_heard)
+    assert execution.drain("high") == 1
+    lifecycle.rescue()
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.status, first.lost_attempts) == (Status.SUCCEEDED, 0)
+    assert (second.status, second.lost_attempts) == (Status.QUEUED, 1)
+
+
+def test_a_run_is_settled_if_nothing_can_be_claimed_with_it(
+    slot: workers.Slot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run()
+
+    def refused(*arguments: Any, **named: Any) -> None:
+        raise OperationalError("canceling statement due to lock timeout")
+
+    monkeypatch.setattr(lifecycle, "settle_and_claim", refused)
+    assert execution.drain("high") == 1
+    lifecycle.rescue()
+    run.refresh_from_db()
+    assert (run.status, run.lost_attempts) == (Status.SUCCEEDED, 0)

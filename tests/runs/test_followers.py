@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from jobs.models import Job
 from runs import causes, followers, launch, lifecycle, sweep, tallies
+from runs.claims import Wish
 from runs.models import Ending, Following, Run
 from runs.status import Status
 from tests.factories import make_dependency, make_job, make_run, make_slot
@@ -369,7 +370,7 @@ class TestComplete:
         make_dependency(upstream := make_job())
         run = make_run(upstream)
         if begun:
-            lifecycle.claim(lane="high", limit=1, process_id=make_slot().pk, worker="w")
+            lifecycle.claim(Wish(lane="high", limit=1, process_id=make_slot().pk, worker="w"))
         entries = followers.complete(run, status="succeeded", result={"rows": 3}, error=None, by="API key ci")
         assert entries is not None
         run.refresh_from_db()
@@ -395,7 +396,7 @@ class TestComplete:
 
     def test_a_worker_that_still_works_on_it_is_too_late(self) -> None:
         run = make_run()
-        (claimed,) = lifecycle.claim(lane="high", limit=1, process_id=make_slot().pk, worker="w")
+        (claimed,) = lifecycle.claim(Wish(lane="high", limit=1, process_id=make_slot().pk, worker="w"))
         followers.complete(run, status="succeeded", result="reported", error=None, by="ada")
         assert lifecycle.settle([(claimed, endings.ERROR)]) == []
         run.refresh_from_db()

@@ -10,7 +10,9 @@ from django.utils import timezone
 from jobs.executors import Cancelled, Failed, Succeeded, Waiting
 from jobs.models import Job
 from runs import lifecycle, tallies, workers
+from runs.claims import Wish
 from runs.models import Run, RunEvent, Worker
+from runs.settlements import Span
 from runs.status import FINAL, MOVES, OPEN, Status
 from tests.factories import claim, claim_one, make_job, make_run, make_slot
 
@@ -379,7 +381,7 @@ def test_what_a_dead_slot_had_not_begun_goes_back_without_an_attempt() -> None:
     job = make_job()
     begun, announced, untouched = (make_run(job, priority=100) for _ in range(3))
     slot = make_slot()
-    claims = lifecycle.claim(lane="bulk", limit=3, begun=1, process_id=slot.pk, worker="w@test:1")
+    claims = lifecycle.claim(Wish(lane="bulk", limit=3, begun=1, process_id=slot.pk, worker="w@test:1"))
     assert [c.attempt for c in claims] == [1, 1, 1]
     assert [c.id for c in claims] == [begun.pk, announced.pk, untouched.pk]
     live = workers.Slot(process_id=slot.pk, name="w@test:1")
@@ -396,7 +398,7 @@ def test_what_a_dead_slot_had_not_begun_goes_back_without_an_attempt() -> None:
 def test_a_slice_learns_at_its_announcement_what_is_to_be_cancelled_and_whether_it_may_begin() -> None:
     run = make_run(priority=100)
     slot = make_slot()
-    (claimed,) = lifecycle.claim(lane="bulk", limit=1, begun=0, process_id=slot.pk, worker="w@test:1")
+    (claimed,) = lifecycle.claim(Wish(lane="bulk", limit=1, begun=0, process_id=slot.pk, worker="w@test:1"))
     live = workers.Slot(process_id=slot.pk, name="w@test:1")
     lifecycle.cancel(Run.objects.filter(pk=run.pk), by="ada")
     assert workers.announce(live, token=claimed.token, run_ids=[run.pk]) == {run.pk}
@@ -407,8 +409,8 @@ def test_a_slice_learns_at_its_announcement_what_is_to_be_cancelled_and_whether_
 def test_runs_settled_together_keep_their_own_times_and_count_their_attempt() -> None:
     run = make_run(priority=100)
     slot = make_slot()
-    (claimed,) = lifecycle.claim(lane="bulk", limit=1, begun=0, process_id=slot.pk, worker="w@test:1")
-    span = lifecycle.Span(started_ago=3.0, ended_ago=1.0)
+    (claimed,) = lifecycle.claim(Wish(lane="bulk", limit=1, begun=0, process_id=slot.pk, worker="w@test:1"))
+    span = Span(started_ago=3.0, ended_ago=1.0)
     lifecycle.settle([(claimed, Succeeded())], spans={run.pk: span})
     run.refresh_from_db()
     assert run.attempt == 1

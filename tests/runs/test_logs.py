@@ -5,7 +5,7 @@ from pytest_django import Settings
 
 from jobs.executors import Succeeded
 from runs import lifecycle, logs
-from runs.lifecycle import Claim
+from runs.claims import Claim
 from runs.logs import LogWriter, masker
 from runs.models import LogChunk
 from tests.factories import claim_one, make_run, make_slot
