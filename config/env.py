@@ -1,5 +1,6 @@
 """How the environment is read: an empty variable counts as none, one that can't be understood is named."""
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 import environ
@@ -27,3 +28,14 @@ class Environment(environ.Env):
         except (ValueError, TypeError) as error:
             expected = EXPECTED.get(cast, "something else")
             raise ImproperlyConfigured(f"{var} is {text!r}; expected {expected}.") from error
+
+    def networks(self, var: str) -> list[IPv4Network | IPv6Network]:
+        """The IP networks of `var`, comma-separated; none by default. Raises `ImproperlyConfigured`."""
+        found = []
+        for text in self.list(var, default=[]):
+            try:
+                found.append(ip_network(text.strip()))
+            except ValueError as error:
+                expected = "an address or a network such as 10.0.0.0/8"
+                raise ImproperlyConfigured(f"{var} has {text!r}; expected {expected}.") from error
+        return found

@@ -192,6 +192,8 @@ LOG_RUN_LIMIT = env.int("HEADWAY_LOG_RUN_LIMIT", default=8 * 1024 * 1024)  # byt
 RESULT_LIMIT = env.int("HEADWAY_RESULT_LIMIT", default=256 * 1024)  # bytes of JSON
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("HEADWAY_BODY_LIMIT", default=1024 * 1024)  # bytes
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
+# Who may read /metrics without a key.
+METRICS_NETWORKS = env.networks("HEADWAY_METRICS_NETWORKS")
 # Recipients of a campaign, which are read as they come.
 CAMPAIGN_BODY_LIMIT = env.int("HEADWAY_CAMPAIGN_BODY_LIMIT", default=128 * 1024 * 1024)  # bytes
 

@@ -5,6 +5,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from config.api.documents import RootView
+from runs.api.metrics import MetricsView
 
 admin.autodiscover()
 
@@ -13,6 +14,7 @@ urlpatterns = [
     path("api", RootView.as_view(), name="api-root"),
     path("api/", include("config.api_urls")),
     *([path("demo/", include("demo.urls"))] if settings.DEMO else []),
+    path("metrics", MetricsView.as_view(), name="metrics"),
     path("", include("runs.urls")),
 ]
 

@@ -40,3 +40,16 @@ def test_addresses_and_lists_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALLOWED_HOSTS", "a.example,b.example")
     assert env.db("DATABASE_URL", default="postgresql:///x")["OPTIONS"] == {"host": "/run/x"}
     assert env.list("ALLOWED_HOSTS", default=[]) == ["a.example", "b.example"]
+
+
+def test_a_network_that_is_none_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWAY_METRICS_NETWORKS", "10.0.0.0/8, fd00::/8")
+    assert [str(network) for network in env.networks("HEADWAY_METRICS_NETWORKS")] == [
+        "10.0.0.0/8",
+        "fd00::/8",
+    ]
+    monkeypatch.setenv("HEADWAY_METRICS_NETWORKS", "10.0.0.0/33")
+    with pytest.raises(
+        ImproperlyConfigured, match=r"^HEADWAY_METRICS_NETWORKS has '10\.0\.0\.0/33'; expected"
+    ):
+        env.networks("HEADWAY_METRICS_NETWORKS")
