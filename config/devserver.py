@@ -79,6 +79,11 @@ class Site:
 
     def run(self, *, reset: bool) -> int:
         """Start everything, wait to be asked, stop everything."""
+        if reset and os.environ.get("DATABASE_URL"):
+            raise Unavailable(
+                "--reset removes the database that `up` made in HEADWAY_HOME, but DATABASE_URL names another: "
+                "empty that one yourself, or unset DATABASE_URL."
+            )
         self._clear(reset=reset)
         self.supervisor.listen()
         self._open_port()

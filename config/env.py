@@ -14,6 +14,13 @@ EXPECTED = {int: "a whole number", float: "a number", bool: "1 or 0"}
 class Environment(environ.Env):
     """django-environ, which takes any word for "no" and doesn't say which variable was wrong."""
 
+    def count(self, var: str, *, default: int, least: int = 1) -> int:
+        """A whole number of at least `least`. Raises `ImproperlyConfigured` as `get_value` does."""
+        found = int(self.int(var, default=default))
+        if found < least:
+            raise ImproperlyConfigured(f"{var} is {found}; expected a whole number of {least} or more.")
+        return found
+
     def get_value(
         self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, parse_default: bool = False
     ) -> Any:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import cache, partial
 
 from celery import current_app
+from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
@@ -65,7 +66,8 @@ def _failed(name: str, error: DatabaseError) -> Check:
         name=name,
         ok=False,
         detail=f"PostgreSQL refused: {str(error).strip()}",
-        remedy="Start PostgreSQL, or correct DATABASE_URL; then run `manage.py migrate`.",
+        remedy="Start PostgreSQL, or correct DATABASE_URL; then run `manage.py migrate`. A site of `manage.py "
+        f"up` is found by its folder: HEADWAY_HOME is {settings.HOME} here.",
     )
 
 

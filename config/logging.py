@@ -1,8 +1,31 @@
 """How log lines look: by event name with ids, formatted in this one place."""
 
+import logging
 from typing import Any
 
 import structlog
+from billiard.exceptions import WorkerLostError
+
+# What a library says about each request or message is no news at level INFO.
+LEVELS = {
+    "django.request": {"level": "ERROR"},
+    "django_structlog": {"level": "WARNING"},
+    "httpx2": {"level": "WARNING"},
+    "httpcore2": {"level": "WARNING"},
+}
+
+
+class KnownEnd(logging.Filter):
+    """Takes the traceback from Celery's line about a slot that died: it shows Celery's own code only.
+
+    A killed slot is something that Headway expects: its run is rescued and its attempt recorded as lost.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        if isinstance(getattr(error, "exc", error), WorkerLostError):
+            record.exc_info = None
+        return True
 
 
 def logging_settings(*, level: str, style: str) -> dict[str, Any]:
@@ -13,6 +36,25 @@ def logging_settings(*, level: str, style: str) -> dict[str, Any]:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    _configure_structlog(shared)
+    formatter = {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "processor": _renderer(style),
+        "foreign_pre_chain": shared,
+    }
+    handler = {"class": "logging.StreamHandler", "formatter": "structured", "filters": ["known_end"]}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"known_end": {"()": KnownEnd}},
+        "formatters": {"structured": formatter},
+        "handlers": {"stderr": handler},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": LEVELS,
+    }
+
+
+def _configure_structlog(shared: list[Any]) -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -24,29 +66,9 @@ def logging_settings(*, level: str, style: str) -> dict[str, Any]:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
-    )
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {
-            "structured": {
-                "()": structlog.stdlib.ProcessorFormatter,
-                "processor": renderer,
-                "foreign_pre_chain": shared,
-            },
-        },
-        "handlers": {
-            "stderr": {"class": "logging.StreamHandler", "formatter": "structured"},
-        },
-        "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {
-            "django.request": {"level": "ERROR"},
-            "django_structlog": {"level": "WARNING"},
-            "httpx2": {"level": "WARNING"},
-            "httpcore2": {"level": "WARNING"},
-        },
-    }
+
+
+def _renderer(style: str) -> Any:
+    if style == "json":
+        return structlog.processors.JSONRenderer()
+    return structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)

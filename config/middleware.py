@@ -1,8 +1,9 @@
-"""What happens to a request before Django looks at it closely: health answers, and the API's last slash."""
+"""What happens to a request around Django's own work: health answers, the API's last slash, a page for 405."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 
 from config import health
 
@@ -34,6 +35,21 @@ class HealthMiddleware:
         answer = _alive() if request.path_info == "/healthz" else _ready()
         answer["Cache-Control"] = "no-store"
         return answer
+
+
+class WrongMethodMiddleware:
+    """Puts a page into Django's empty answer to, say, a typed-in address of something that only a form sends."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        answer = self.get_response(request)
+        if answer.status_code != 405 or answer.content:
+            return answer
+        page = render(request, "405.html", {"allowed": answer["Allow"]}, status=405)
+        page["Allow"] = answer["Allow"]
+        return page
 
 
 def _alive() -> HttpResponse:

@@ -1,5 +1,6 @@
 """The port the site is reached at."""
 
+import errno
 import os
 import socket
 
@@ -19,7 +20,7 @@ def wanted_port() -> int:
 
 
 def listen(port: int) -> socket.socket:
-    """A socket bound to `port` on loopback, or to a free one if that is taken.
+    """A socket bound to `port` on loopback, or to a free one if that is taken. Raises `PortRefused`.
 
     It is ours, not the web server's: a restarted web server finds the visitors who came meanwhile.
     """
@@ -27,7 +28,10 @@ def listen(port: int) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind(("127.0.0.1", port))
-    except OSError:
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            found.close()
+            raise PortRefused(f"HEADWAY_PORT is {port}; it can't be used: {error.strerror}.") from error
         found.bind(("127.0.0.1", 0))
     found.listen(512)
     return found

@@ -85,6 +85,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "config.middleware.WrongMethodMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -109,7 +110,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- PostgreSQL: the truth ------------------------------------------------------------------------
 # `web` keeps a pool; every other process keeps the one connection it uses.
 WEB = env.bool("HEADWAY_WEB", default=False)
-WEB_THREADS = env.int("HEADWAY_WEB_THREADS", default=8)
+WEB_THREADS = env.count("HEADWAY_WEB_THREADS", default=8)
 DATABASES: dict[str, Any] = {
     "default": env.db("DATABASE_URL", default="postgresql:///headway"),
 }
@@ -157,9 +158,9 @@ BROKER_URL = env.str("BROKER_URL", default="redis://localhost:6379/0")
 # --- Lanes, leases, limits ------------------------------------------------------------------------
 # Slots of each worker that `up` starts. High has processes of its own that nothing else can take.
 LANE_SLOTS = {
-    "high": env.int("HEADWAY_HIGH_SLOTS", default=4),
-    "default": env.int("HEADWAY_DEFAULT_SLOTS", default=2),
-    "bulk": env.int("HEADWAY_BULK_SLOTS", default=0),  # 0: as many as there are CPUs
+    "high": env.count("HEADWAY_HIGH_SLOTS", default=4),
+    "default": env.count("HEADWAY_DEFAULT_SLOTS", default=2),
+    "bulk": env.count("HEADWAY_BULK_SLOTS", default=0, least=0),  # 0: as many as there are CPUs
 }
 LEASE_SECONDS = env.int("HEADWAY_LEASE_SECONDS", default=45)
 HEARTBEAT_SECONDS = env.float("HEADWAY_HEARTBEAT_SECONDS", default=10)

@@ -2,15 +2,21 @@
 
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
 from config.api.documents import RootView
 from runs.api.metrics import MetricsView
 
 admin.autodiscover()
+# The pages' login as well: whoever may see runs need not be of the staff, whom alone the admin then lets in.
+admin.site.login_form = AuthenticationForm
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    # The admin's own lets its staff only out.
+    path("logout/", LogoutView.as_view(next_page="admin:login"), name="logout"),
     path("api", RootView.as_view(), name="api-root"),
     path("api/", include("config.api_urls")),
     *([path("demo/", include("demo.urls"))] if settings.DEMO else []),

@@ -1,6 +1,7 @@
 """Says in words what a JSON Schema expects of a value, and shows a value in a sentence."""
 
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -41,6 +42,13 @@ def shown(value: object) -> str:
         return "a value that can't be shown"
     text = text.replace("\\u0000", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+
+
+def unreadable(error: ValueError) -> str:
+    """A sentence from what `json.loads` raised; Python's own tells how to change the interpreter."""
+    if "integer string conversion" in str(error):
+        return f"A number has more than {sys.get_int_max_str_digits()} digits."
+    return str(error)
 
 
 def describe(schema: Any) -> str:

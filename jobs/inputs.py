@@ -9,7 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from jobs import parameters
-from jobs.expectations import MASK, shown
+from jobs.expectations import MASK, shown, unreadable
 
 _ANY_OBJECT = {"additionalProperties": True}
 
@@ -42,8 +42,10 @@ class JSONObjectField(forms.JSONField):
                 f"Line {error.lineno}, column {error.colno}: {error.msg}. Expected a JSON object.",
                 code="invalid",
             ) from None
-        except (ValueError, RecursionError) as error:
-            raise ValidationError(f"This is no JSON object: {error}", code="invalid") from None
+        except RecursionError:
+            raise ValidationError("Nested too deep. Expected a JSON object.", code="invalid") from None
+        except ValueError as error:
+            raise ValidationError(f"{unreadable(error)} Expected a JSON object.", code="invalid") from None
         faults = parameters.faults(_ANY_OBJECT, found)
         if faults:
             raise ValidationError([f"{fault.pointer or '/'}: {fault.detail}" for fault in faults])

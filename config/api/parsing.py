@@ -12,7 +12,7 @@ from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
-from jobs.expectations import shown
+from jobs.expectations import shown, unreadable
 from jobs.faults import pointer
 
 DEPTH_LIMIT: Final = 64
@@ -70,8 +70,8 @@ def read(body: bytes) -> dict[str, Any]:
         ) from None
     except RecursionError:
         raise ParseError(f"The body is nested deeper than {DEPTH_LIMIT} levels.") from None
-    except ValueError as error:  # a number of thousands of digits
-        raise ParseError(f"The body has a number that can't be read: {error}.") from None
+    except ValueError as error:
+        raise ParseError(f"The body is not readable JSON: {unreadable(error)}") from None
     if not isinstance(document, dict):
         raise ParseError(f"The body is {shown(document)}; expected an object, such as {{}}.")
     for problem in _problems(document):

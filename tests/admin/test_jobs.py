@@ -276,6 +276,7 @@ def test_what_an_executor_refuses_is_said_beside_the_field(boss: Client) -> None
         ("defaults", "[1]", "expected an object"),
         ("defaults", '{"city": "\\u0000"}', "U+0000"),
         ("defaults", '{"city": NaN}', "NaN"),
+        ("defaults", "9" * 5000, "has more than 4300 digits. Expected a JSON object."),
         ("schema", '{"type": "nothing"}', "type"),
         ("schema", "[" * 5000, "JSON"),
         ("slug", "run", "reserved"),

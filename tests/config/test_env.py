@@ -28,6 +28,15 @@ def test_a_number_that_is_none_is_refused_by_name(monkeypatch: pytest.MonkeyPatc
         env.int("HEADWAY_HIGH_SLOTS", default=4)
 
 
+def test_a_number_that_is_too_small_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWAY_HIGH_SLOTS", "0")
+    with pytest.raises(
+        ImproperlyConfigured, match=r"HEADWAY_HIGH_SLOTS is 0; expected a whole number of 1 or"
+    ):
+        env.count("HEADWAY_HIGH_SLOTS", default=4)
+    assert env.count("HEADWAY_HIGH_SLOTS", default=4, least=0) == 0
+
+
 def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADWAY_HIGH_SLOTS", "")
     monkeypatch.setenv("PUBLIC_URL", "")

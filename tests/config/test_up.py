@@ -1,5 +1,6 @@
 """`manage.py up` from outside: what it prints and keeps, what it survives, how it leaves."""
 
+import errno
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ import psutil
 import pytest
 
 from config.children import wait_until
-from config.port import listen
+from config.port import PortRefused, listen
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECONDS = 90.0  # for a machine that is busy with other things
@@ -179,6 +180,23 @@ def test_a_home_that_is_a_file_is_refused(up: Up) -> None:
     assert up.process is not None
     assert up.process.wait(SECONDS) == 1
     assert f"HEADWAY_HOME {up.home} can't be used" in up.said()
+
+
+def test_a_database_of_somebody_else_is_not_reset(up: Up) -> None:
+    up.start("--reset", DATABASE_URL="postgresql:///theirs")
+    assert up.process is not None
+    assert up.process.wait(SECONDS) == 1
+    assert "DATABASE_URL names another: empty that one yourself" in up.said()
+
+
+def test_a_port_that_may_not_be_used_is_not_called_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(socket.socket):
+        def bind(self, address: Any) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket, "socket", Closed)
+    with pytest.raises(PortRefused, match=r"HEADWAY_PORT is 80; it can't be used: Permission denied\."):
+        listen(80)
 
 
 def test_a_taken_port_is_passed_over() -> None:

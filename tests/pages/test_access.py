@@ -1,6 +1,7 @@
 """Who may see the pages and act on them."""
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from jobs.models import Job
@@ -87,12 +88,25 @@ def test_buttons_of_runs_follow_the_permissions(visitor: Visitor) -> None:
 def test_an_act_is_a_post_with_the_proof_of_its_form(visitor: Visitor) -> None:
     run = make_run()
     client = visitor(VIEW_RUNS, CANCEL_RUN, csrf=True)
-    assert client.get(f"/runs/{run.pk}/cancel/").status_code == 405
+    typed_in = client.get(f"/runs/{run.pk}/cancel/")
+    assert (typed_in.status_code, typed_in["Allow"]) == (405, "POST")
+    assert f"/runs/{run.pk}/cancel/ takes POST and not GET" in words(typed_in)
     refused = client.post(f"/runs/{run.pk}/cancel/")
     assert refused.status_code == 403
     assert "This page was too old" in text(refused)
     run.refresh_from_db()
     assert run.status == "queued"
+
+
+@pytest.mark.django_db
+def test_who_is_not_of_the_staff_logs_in_and_out_of_the_pages_all_the_same(client: Client) -> None:
+    bob = User.objects.create_user("bob", password="a long one")
+    bob.user_permissions.add(Permission.objects.get(codename="view_run"))
+    sent = {"username": "bob", "password": "a long one", "next": "/runs/"}
+    assert client.post("/admin/login/", sent, follow=True).redirect_chain == [("/runs/", 302)]
+    assert client.get("/admin/").status_code == 302
+    assert client.post("/logout/")["Location"] == "/admin/login/"
+    assert client.get("/runs/")["Location"] == "/admin/login/?next=/runs/"
 
 
 def test_the_edit_link_is_for_those_who_may_change_jobs(visitor: Visitor) -> None:
