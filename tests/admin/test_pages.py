@@ -11,6 +11,7 @@ from django.urls import reverse
 from tests.admin.conftest import Login
 from tests.factories import make_dependency, make_job, make_run, make_schedule, make_slot, make_user
 from triggers import keys
+from triggers.models import Calendar
 
 OURS = ("jobs", "triggers", "runs")
 
@@ -22,6 +23,7 @@ def cast() -> None:
     make_run(job)
     make_slot()
     keys.issue(name="ci", owner=make_user())
+    Calendar.objects.create(name="holidays", closed="2026-12-25")
 
 
 def panels() -> list[Any]:
@@ -34,6 +36,7 @@ def pages() -> list[str]:
         name = f"admin:{panel.opts.app_label}_{panel.opts.model_name}"
         found.append(reverse(f"{name}_changelist"))
         one = panel.model.objects.order_by("-pk").filter(**_of(panel)).first()
+        assert one, f"the cast has no {panel.opts.model_name}"
         found += [reverse(f"{name}_{view}", args=[one.pk]) for view in ("change", "history")]
     return found
 
