@@ -7,6 +7,7 @@ from jobs.api import JobListView, JobView
 from runs.api import (
     acts,
     campaign_orders,
+    campaign_records,
     campaigns,
     completion,
     dependencies,
@@ -92,9 +93,16 @@ urlpatterns = [
     path(f"{_CAMPAIGN}/resume", campaigns.ResumeView.as_view(), name="api-campaign-resume"),
     path(f"{_CAMPAIGN}/cancel", campaigns.CancelCampaignView.as_view(), name="api-campaign-cancel"),
     path(f"{_CAMPAIGN}/retry-failed", campaigns.RetryFailedView.as_view(), name="api-campaign-retry"),
-    path(f"{_CAMPAIGN}/runs", campaigns.CampaignRunsView.as_view(), name="api-campaign-runs"),
-    path(f"{_CAMPAIGN}/errors", campaigns.CampaignErrorsView.as_view(), name="api-campaign-errors"),
-    path(f"{_CAMPAIGN}/report", campaigns.CampaignReportView.as_view(), name="api-campaign-report"),
+    path(f"{_CAMPAIGN}/duplicate", campaigns.DuplicateView.as_view(), name="api-campaign-duplicate"),
+    path(f"{_CAMPAIGN}/runs", campaign_records.CampaignRunsView.as_view(), name="api-campaign-runs"),
+    path(f"{_CAMPAIGN}/errors", campaign_records.CampaignErrorsView.as_view(), name="api-campaign-errors"),
+    path(f"{_CAMPAIGN}/events", campaign_records.CampaignEventsView.as_view(), name="api-campaign-events"),
+    path(f"{_CAMPAIGN}/report", campaign_records.CampaignReportView.as_view(), name="api-campaign-report"),
+    path(
+        f"{_CAMPAIGN}/failures",
+        campaign_records.CampaignFailuresView.as_view(),
+        name="api-campaign-failures",
+    ),
     # Numbers (S4).
     path("stats/run/<slug:run>", stats.RunStatsView.as_view(), name="api-stats-run"),
     path("stats/trigger-run/<slug:run>", stats.RunStatsView.as_view(), name="api-stats-trigger-run"),

@@ -7,6 +7,7 @@ from datetime import datetime
 from hashlib import blake2s
 from typing import Any, Final
 
+from django.db.models import QuerySet
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Left
 
@@ -52,19 +53,37 @@ def fingerprint(kind: str, message: str) -> str:
 
 def of_campaign(campaign: Campaign) -> list[ErrorGroup]:
     """The groups among the campaign's newest failures, the largest first; `count` is of these."""
-    failed = Run.objects.filter(campaign=campaign, status=Run.Status.FAILED).order_by("-pk")
-    rows = failed.annotate(
-        kind=KeyTextTransform("type", "error"),
-        message=Left(KeyTextTransform("message", "error"), _MESSAGE_LENGTH),
-    ).values_list("pk", "kind", "message", "failure_reason", "finished_at")[:LIMIT]
-    return _grouped(rows)
+    return _grouped(_rows(Run.objects.filter(campaign=campaign)))
+
+
+def left_in(campaign: Campaign, mark: str) -> list[int]:
+    """The runs of a group, by its fingerprint, among the campaign's newest failures that were not retried yet."""
+    left = _rows(Run.objects.filter(campaign=campaign, retries__isnull=True))
+    return [number for number, given, text, reason, _ in left if _mark(given, text, reason) == mark]
+
+
+def _rows(runs: QuerySet[Run]) -> QuerySet[Run, tuple[Any, ...]]:
+    """What groups are made of, of the newest that failed."""
+    return (
+        runs.filter(status=Run.Status.FAILED)
+        .order_by("-pk")
+        .annotate(
+            kind=KeyTextTransform("type", "error"),
+            message=Left(KeyTextTransform("message", "error"), _MESSAGE_LENGTH),
+        )
+        .values_list("pk", "kind", "message", "failure_reason", "finished_at")[:LIMIT]
+    )
+
+
+def _mark(given: str | None, text: str | None, reason: str) -> str:
+    return fingerprint(given or str(reason), text or "")
 
 
 def _grouped(rows: Iterable[tuple[Any, ...]]) -> list[ErrorGroup]:
     groups: dict[str, ErrorGroup] = {}
     for number, given, text, reason, at in rows:
         kind, message = given or str(reason), text or ""
-        mark = fingerprint(kind, message)
+        mark = _mark(given, text, reason)
         if mark in groups:
             groups[mark].count += 1
         else:

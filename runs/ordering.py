@@ -14,9 +14,9 @@ from jobs.faults import Fault
 from jobs.models import Job
 from jobs.wire import InvalidBody
 from runs import streams
-from runs.campaigns import Order
 from runs.json_body import JsonBody
 from runs.models.campaign import FASTEST, SLOWEST
+from runs.orders import Order
 from runs.streams import CsvForm, Line, Source, Unreadable
 
 LARGEST_CANARY: Final = 2**31 - 1

@@ -67,6 +67,7 @@ RETRY: Final = f"""
             clock_timestamp(), clock_timestamp(), NULL
         FROM c JOIN jobs_job j ON j.id = c.job_id
         JOIN runs_run r ON r.campaign_id = c.id AND r.status = 'failed' AND r.id <= c.retry_upto
+            AND (c.retry_only IS NULL OR r.id = ANY(c.retry_only))
         WHERE NOT EXISTS (SELECT 1 FROM runs_run again WHERE again.retry_of_id = r.id)
         ORDER BY r.id LIMIT %(limit)s
         ON CONFLICT DO NOTHING

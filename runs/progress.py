@@ -4,7 +4,7 @@ Like `runs.tallies`: base plus what is not folded yet. Runs are never counted, b
 which there are no more than the workers' slots have claimed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,25 +17,24 @@ from runs.models import Campaign, CampaignPace, CampaignStatus
 # How much of the past "now" is, when it is said how fast a campaign goes.
 NOW: Final = timedelta(seconds=30)
 BIN: Final = timedelta(seconds=10)
-_ENDED: Final = """
-    SELECT campaign_id, sum(succeeded), sum(failed), sum(cancelled), sum(skipped) FROM (
-        SELECT campaign_id, succeeded, failed, cancelled, skipped
+# Of each campaign: how many runs ended how, how many go on right now, and how many ended lately.
+_SEEN: Final = """
+    SELECT campaign_id, sum(succeeded), sum(failed), sum(cancelled), sum(skipped), sum(running), sum(lately) FROM (
+        SELECT campaign_id, succeeded, failed, cancelled, skipped, 0 AS running, 0 AS lately
         FROM runs_campaigntally WHERE campaign_id = ANY(%(ids)s)
         UNION ALL
         SELECT campaign_id,
             CASE WHEN status = 'succeeded' THEN runs ELSE 0 END, CASE WHEN status = 'failed' THEN runs ELSE 0 END,
-            CASE WHEN status = 'cancelled' THEN runs ELSE 0 END, CASE WHEN status = 'skipped' THEN runs ELSE 0 END
+            CASE WHEN status = 'cancelled' THEN runs ELSE 0 END, CASE WHEN status = 'skipped' THEN runs ELSE 0 END,
+            0, CASE WHEN last_run_at >= %(since)s AND status IN ('succeeded', 'failed') THEN runs ELSE 0 END
         FROM runs_tallydelta WHERE campaign_id = ANY(%(ids)s)
+        UNION ALL
+        SELECT campaign_id, 0, 0, 0, 0, count(*), 0 FROM runs_run
+        WHERE status = 'running' AND job_id = ANY(%(jobs)s) AND campaign_id = ANY(%(ids)s) GROUP BY campaign_id
+        UNION ALL
+        SELECT campaign_id, 0, 0, 0, 0, 0, succeeded + failed FROM runs_campaignpace
+        WHERE campaign_id = ANY(%(ids)s) AND at >= %(since)s
     ) counted GROUP BY campaign_id"""
-_NOW: Final = """
-    SELECT campaign_id, count(*), 0 FROM runs_run
-    WHERE status = 'running' AND job_id = ANY(%(jobs)s) AND campaign_id = ANY(%(ids)s) GROUP BY campaign_id
-    UNION ALL
-    SELECT campaign_id, 0, succeeded + failed FROM runs_campaignpace
-    WHERE campaign_id = ANY(%(ids)s) AND at >= %(since)s
-    UNION ALL
-    SELECT campaign_id, 0, runs FROM runs_tallydelta
-    WHERE campaign_id = ANY(%(ids)s) AND last_run_at >= %(since)s AND status IN ('succeeded', 'failed')"""
 _SUMS: Final = """
     SELECT field, sum(sum), sum(runs) FROM runs_resultsum WHERE campaign_id = %s
     GROUP BY field ORDER BY field LIMIT 50"""
@@ -106,27 +105,13 @@ class Sum:
 
 
 def of_campaigns(campaigns: Sequence[Campaign]) -> dict[int, Progress]:
-    """The numbers of each campaign, in two queries."""
+    """The numbers of each campaign, in one query."""
     ids, jobs = [campaign.pk for campaign in campaigns], [campaign.job_id for campaign in campaigns]
     now = timezone.now()
     with connection.cursor() as cursor:
-        cursor.execute(_ENDED, {"ids": ids})
-        ended = {row[0]: [int(number) for number in row[1:]] for row in cursor.fetchall()}
-        cursor.execute(_NOW, {"ids": ids, "jobs": jobs, "since": _bin(now) - NOW})
-        running, lately = dict.fromkeys(ids, 0), dict.fromkeys(ids, 0)
-        for number, runs, recent in cursor.fetchall():
-            running[number] += runs
-            lately[number] += recent
-    return {
-        campaign.pk: _progress(
-            campaign,
-            now,
-            ended=ended.get(campaign.pk, [0, 0, 0, 0]),
-            running=running[campaign.pk],
-            lately=lately[campaign.pk],
-        )
-        for campaign in campaigns
-    }
+        cursor.execute(_SEEN, {"ids": ids, "jobs": jobs, "since": _bin(now) - NOW})
+        counts = {row[0]: [int(number) for number in row[1:]] for row in cursor.fetchall()}
+    return {campaign.pk: _progress(campaign, now, counts.get(campaign.pk, [0] * 6)) for campaign in campaigns}
 
 
 def of_campaign(campaign: Campaign) -> Progress:
@@ -153,10 +138,8 @@ def fold_sums(*, limit: int = 10_000) -> None:
         cursor.execute(_FOLD_SUMS, [limit])
 
 
-def _progress(
-    campaign: Campaign, now: datetime, *, ended: Iterable[int], running: int, lately: int
-) -> Progress:
-    succeeded, failed, cancelled, skipped = ended
+def _progress(campaign: Campaign, now: datetime, counts: Sequence[int]) -> Progress:
+    succeeded, failed, cancelled, skipped, running, lately = counts
     begin = max(_bin(now) - NOW, campaign.started_at or now)
     rate = lately / max((now - begin).total_seconds(), 1.0)
     runs = campaign.total + campaign.retried

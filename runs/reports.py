@@ -1,11 +1,11 @@
-"""Writes what people take home of a campaign: its invalid recipients, as a CSV."""
+"""Writes what people take home of a campaign: its invalid recipients, and those whose runs failed, as CSVs."""
 
 import csv
 import io
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from runs.models import Campaign, Recipient
+from runs.models import Campaign, Recipient, Run
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -17,6 +17,20 @@ def invalid(campaign: Campaign) -> Iterator[str]:
     for line, key, faults in rows.values_list("line", "key", "fault").iterator(chunk_size=1000):
         for fault in faults or ():
             yield _written((str(line), key, fault["pointer"].removeprefix("/"), fault["detail"]))
+
+
+def failures(campaign: Campaign) -> Iterator[str]:
+    """The lines of a CSV: each failed run that was not retried, with its recipient and its last error."""
+    yield _written(("key", "run", "reason", "error", "message", "attempts", "finished_at"))
+    failed = Run.objects.filter(campaign=campaign, status=Run.Status.FAILED, retries__isnull=True)
+    rows = failed.order_by("pk").values_list(
+        "target", "pk", "failure_reason", "error__type", "error__message", "attempt", "finished_at"
+    )
+    for key, number, reason, kind, message, attempts, at in rows.iterator(chunk_size=1000):
+        ended = at.isoformat() if at else ""
+        yield _written(
+            (key or "", str(number), reason or "", kind or "", message or "", str(attempts), ended)
+        )
 
 
 def _written(cells: Iterable[str]) -> str:

@@ -9,10 +9,12 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TextIO
+from json.scanner import make_scanner
+from typing import Any, Final, Protocol, TextIO, cast
 
 from jobs import schemas
 from jobs.expectations import shown
@@ -20,6 +22,7 @@ from jobs.faults import Fault
 
 LINE_LIMIT: Final = 1024 * 1024  # characters
 PIECE: Final = 64 * 1024
+_IN_MEMORY: Final = 1024 * 1024
 KEY, ACTIVE, LEFT_OUT = "key", "active", ""
 FIELDS: Final = frozenset({"key", "parameters", "active"})
 _YES: Final = frozenset({"true", "t", "yes", "y", "1", "active", ""})
@@ -90,6 +93,14 @@ def text_of(source: Source, *, encoding: str = "utf-8") -> TextIO:
     return io.TextIOWrapper(io.BufferedReader(source, PIECE), encoding=name, newline="")
 
 
+def spooled(texts: Iterable[str]) -> TextIO:
+    """All of `texts`, to be read from the front; what is more than a megabyte lies in a file meanwhile."""
+    spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, mode="w+", encoding="utf-8", newline="")  # noqa: SIM115
+    spool.writelines(texts)
+    spool.seek(0)
+    return cast(TextIO, spool)
+
+
 def lines_of(text: TextIO) -> Iterator[str]:
     """The lines of `text`, none longer than LINE_LIMIT. Raises Unreadable."""
     number = 0
@@ -118,7 +129,7 @@ def of_ndjson(text: TextIO) -> Iterator[Line]:
 def _decoded(line: str) -> Any:
     """The line as JSON. What is written plainly is scanned only; the decoder says what is wrong with the others."""
     with suppress(StopIteration):
-        value, end = DECODER.scan_once(line, 0)
+        value, end = _scan(line, 0)
         if end == len(line) or line[end:].isspace():
             return value
     return DECODER.decode(line)
@@ -134,6 +145,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 DECODER: Final = json.JSONDecoder(object_pairs_hook=_object)
+_scan: Final = make_scanner(DECODER)  # type: ignore[arg-type] # a function, which typeshed takes for a class
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,10 +95,9 @@ def _step(number: int, *, wait: bool = False) -> bool:
 
 
 def _start_when_due(campaign: Campaign) -> bool:
-    now = timezone.now()
-    if campaign.start_at is not None and campaign.start_at > now:
+    if campaign.start_at is not None and campaign.start_at > timezone.now():
         return False
-    campaigns.move(campaign, Status.EXPANDING, started_at=now)
+    campaigns.begin(campaign)
     return True
 
 
@@ -126,7 +125,7 @@ def _end_of_canary(campaign: Campaign, size: int) -> int:
 
 def _retry(campaign: Campaign) -> bool:
     if not launch.retry_recipients(campaign, limit=PORTION):
-        Campaign.objects.filter(pk=campaign.pk).update(retry_upto=None)
+        Campaign.objects.filter(pk=campaign.pk).update(retry_upto=None, retry_only=None)
     return True
 
 
@@ -144,7 +143,7 @@ def _judge(campaign: Campaign) -> bool:
         )
         campaigns.hold(campaign, by=campaigns.CANARY, reason=reason)
     else:
-        campaigns.move(campaign, Status.DONE, finished_at=timezone.now())
+        campaigns.end(campaign, Status.DONE)
     return False
 
 
@@ -163,7 +162,7 @@ def _cancel(campaign: Campaign) -> bool:
         if lifecycle.cancel(runs[:CANCEL_PORTION], by=campaign.cancelled_by):
             return True
     if not progress.of_campaign(campaign).open:
-        campaigns.move(campaign, Status.CANCELLED, finished_at=timezone.now())
+        campaigns.end(campaign, Status.CANCELLED)
     return False
 
 

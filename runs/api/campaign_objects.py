@@ -16,7 +16,10 @@ from triggers.keys import PREFIX as KEY_PREFIX
 from triggers.visibility import visible
 
 RELATED: Final = ("job", "api_key", "created_by")
-ACTS: Final = ("runs", "errors", "report", "pause", "resume", "cancel", "retry-failed")
+ACTS: Final = (
+    *("runs", "errors", "events", "report", "failures"),
+    *("pause", "resume", "cancel", "retry-failed", "duplicate"),
+)
 _SUM: Final = {"type": "object", "properties": {"sum": {"type": "number"}, "runs": wire.WHOLE}}
 _SUMS: Final = {"type": "object", "additionalProperties": _SUM}
 _WINDOW: Final = {

@@ -18,7 +18,7 @@ from jobs.expectations import shown
 from jobs.faults import Fault
 from jobs.models import Job
 from jobs.wire import InvalidBody, InvalidQuery
-from runs import campaigns, ordering, streams, tending
+from runs import ordering, orders, streams, tending
 from runs.api.campaign_objects import (
     RELATED,
     CampaignDetailSerializer,
@@ -29,9 +29,9 @@ from runs.api.campaign_objects import (
 )
 from runs.api.finding import caller, find_job
 from runs.api.launching import credential, idempotency_key
-from runs.campaigns import InvalidRecipients, Once
 from runs.models import Campaign, CampaignStatus, Recipient
 from runs.ordering import Sent
+from runs.orders import InvalidRecipients, Once
 from runs.streams import Source, TooLarge
 from triggers.models import Scope
 
@@ -114,7 +114,7 @@ class CampaignListView(generics.ListAPIView[Campaign]):
         try:
             sent, job = _sent(request, source)
             wanted = ordering.order_of(sent.options, job=job, **caller(request))
-            ordered = campaigns.order(wanted, sent.lines, once=_once(request, source))
+            ordered = orders.order(wanted, sent.lines, once=_once(request, source))
         except TooLarge as error:
             raise BodyTooLarge(str(error)) from None
         except InvalidRecipients as error:

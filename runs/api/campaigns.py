@@ -1,27 +1,20 @@
-"""One campaign: look at it, change it, hold, resume and cancel it, retry what failed."""
+"""One campaign: look at it, change it, hold, resume and cancel it, retry what failed, make another like it."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from django.db.models import QuerySet
-from django.http import StreamingHttpResponse
-from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs import wire
 from jobs.endpoint import Endpoint, described
-from runs import campaigns, error_groups, ordering, reports, tending
+from runs import campaigns, ordering, orders, tending
 from runs.api import bodies
 from runs.api.campaign_objects import (
     CampaignDetailSerializer,
-    ErrorGroupsSerializer,
     campaign_object,
     find_campaign,
 )
-from runs.api.filters import RunFilter
-from runs.api.finding import actor
-from runs.api.objects import RELATED, RunSerializer, run_objects
-from runs.models import Run
+from runs.api.finding import actor, caller
 from triggers.models import Scope
 
 
@@ -79,7 +72,13 @@ class ResumeView(Endpoint):
             "without_invalid": {
                 "type": "boolean",
                 "description": "Start a draft without its invalid recipients.",
-            }
+            },
+            "first": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": ordering.LARGEST_CANARY,
+                "description": "Start a draft for so many recipients; then it is paused and asks.",
+            },
         },
         "additionalProperties": False,
     }
@@ -89,7 +88,9 @@ class ResumeView(Endpoint):
         """Let a campaign go on, or start a draft. Behind its canary, that is the answer to its question."""
         body = wire.body(request, self.body_schema)
         found = find_campaign(request, campaign)
-        campaigns.resume(found, by=actor(request), without_invalid=body.get("without_invalid", False))
+        first = None if "first" not in body else int(body["first"])
+        without = body.get("without_invalid", False)
+        campaigns.resume(found, by=actor(request), without_invalid=without, first=first)
         tending.at_once(found)
         return Response(campaign_object(found, request))
 
@@ -116,59 +117,38 @@ class RetryFailedView(Endpoint):
 
     required_scope = Scope.RUN
     required_permission: ClassVar = "runs.retry_run"
-    body_schema = bodies.NOTHING
+    body_schema: ClassVar = {
+        "type": "object",
+        "properties": {
+            "group": {
+                "type": "string",
+                "maxLength": 40,
+                "description": "The fingerprint of a group of errors: only its newest failures.",
+            }
+        },
+        "additionalProperties": False,
+    }
     answers: ClassVar = {202: CampaignDetailSerializer}
 
     def post(self, request: Request, campaign: int) -> Response:
         """Launch each failed run that was not retried yet once more; the new run has `retry_of`."""
-        wire.body(request, self.body_schema)
+        body = wire.body(request, self.body_schema)
         found = find_campaign(request, campaign)
-        campaigns.retry_failed(found, by=actor(request))
+        campaigns.retry_failed(found, by=actor(request), group=body.get("group"))
         tending.at_once(found)
         return Response(campaign_object(found, request), status=202)
 
 
-class CampaignRunsView(generics.ListAPIView[Run]):
-    """List a campaign's runs."""
+class DuplicateView(Endpoint):
+    """Make a draft like a campaign."""
 
-    serializer_class = RunSerializer
-    queryset = Run.objects.none()
-    filterset_class = RunFilter
-    job_lookup: ClassVar = "job"
+    required_scope = Scope.RUN
+    body_schema = bodies.NOTHING
+    answers: ClassVar = {201: CampaignDetailSerializer}
 
-    def get_queryset(self) -> QuerySet[Run]:
-        """The runs of the campaign in the address."""
-        found = find_campaign(self.request, self.kwargs["campaign"])
-        return Run.objects.filter(campaign=found).select_related(*RELATED)
-
-    def list(self, request: Request, *arguments: Any, **options: Any) -> Response:
-        """List a campaign's runs, newest first."""
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(run_objects(page or [], request))
-
-
-class CampaignErrorsView(Endpoint):
-    """Group a campaign's failures."""
-
-    answers: ClassVar = {200: ErrorGroupsSerializer}
-
-    def get(self, request: Request, campaign: int) -> Response:
-        """Group the newest failures of a campaign by what went wrong, the largest group first."""
-        groups = error_groups.of_campaign(find_campaign(request, campaign))
-        return Response(ErrorGroupsSerializer({"results": groups, "looked_at": error_groups.LIMIT}).data)
-
-
-class CampaignReportView(Endpoint):
-    """Download what is wrong with a campaign's recipients."""
-
-    answers: ClassVar = {(200, "text/csv"): {"type": "string"}}
-
-    def get(self, request: Request, campaign: int) -> StreamingHttpResponse:
-        """Download a CSV of the invalid recipients: line, key, field and reason."""
-        found = find_campaign(request, campaign)
-        name = f'attachment; filename="campaign-{found.pk}-invalid.csv"'
-        return StreamingHttpResponse(
-            reports.invalid(found),
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": name},
-        )
+    def post(self, request: Request, campaign: int) -> Response:
+        """Make a draft with the recipients and settings of a campaign; resuming it starts it."""
+        wire.body(request, self.body_schema)
+        made = orders.duplicate(find_campaign(request, campaign), **caller(request))
+        body = campaign_object(made, request)
+        return Response(body, status=201, headers={"Location": body["links"]["self"]})

@@ -1,6 +1,7 @@
 """What happened: runs, what is written beside them, and the workers that carry them."""
 
 from runs.models.campaign import Campaign, CampaignPace, CampaignStatus, CampaignTally, Recipient, ResultSum
+from runs.models.campaign_event import CampaignAct, CampaignEvent
 from runs.models.following import Ending, Following
 from runs.models.lane import ClaimGroup, Lane
 from runs.models.names import run_id, run_name
@@ -11,6 +12,8 @@ from runs.models.worker import Heartbeat, Worker, WorkerProcess
 
 __all__ = [
     "Campaign",
+    "CampaignAct",
+    "CampaignEvent",
     "CampaignPace",
     "CampaignStatus",
     "CampaignTally",

@@ -5,6 +5,7 @@ from typing import ClassVar, Final
 
 import pgtrigger
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Now
@@ -92,8 +93,9 @@ class Campaign(models.Model):
     recipients_from = models.BigIntegerField(default=0)
     recipients_upto = models.BigIntegerField(default=0)
     expanded_upto = models.BigIntegerField(default=0)
-    # The failed runs up to this one are being retried, by whom.
+    # The failed runs up to this one (of them, if some are named, only those) are being retried, by whom.
     retry_upto = models.BigIntegerField(null=True)
+    retry_only = ArrayField(models.BigIntegerField(), null=True)
     retried_by = models.CharField(max_length=200, blank=True, default="")
     # Whether somebody let it go on behind its canary, and what was judged when somebody last let it go on.
     is_canary_passed = models.BooleanField(default=False)

@@ -295,7 +295,7 @@ class Run(models.Model):
                 level=pgtrigger.Statement,
                 when=pgtrigger.After,
                 operation=pgtrigger.Insert,
-                referencing=pgtrigger.Referencing(new="made"),
+                referencing=pgtrigger.Referencing(new="made"),  # type: ignore[no-untyped-call]
                 declare=[("one", "record")],
                 func="""
                     FOR one IN SELECT DISTINCT m.job_id, m.group_id FROM made m LOOP

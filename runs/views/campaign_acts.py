@@ -1,6 +1,7 @@
-"""What people may do to a campaign: hold it, let it go on, cancel it, retry what failed, change its rate."""
+"""What people may do to a campaign: hold it, let it go on, cancel it, retry what failed, change how it goes."""
 
 from collections.abc import Callable
+from typing import Any, Final
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -8,11 +9,15 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from jobs.wire import InvalidBody
-from runs import campaigns, causes, ordering, tending
+from runs import campaigns, causes, ordering, orders, tending
 from runs.launch import LaunchRefused
 from runs.models import Campaign
 from runs.views.access import CANCEL_RUN, RETRY_RUN, RUN_JOB, permitted, person
+from runs.views.campaign_form import limits
 from runs.views.campaign_page import find
+
+# How many recipients of a draft are tried first.
+FIRST: Final = 5
 
 
 @permitted(RUN_JOB)
@@ -26,8 +31,12 @@ def pause(request: HttpRequest, number: int) -> HttpResponse:
 @require_POST
 def resume(request: HttpRequest, number: int) -> HttpResponse:
     """It goes on, or a draft starts."""
-    leave_out = "without_invalid" in request.POST
-    return _act(request, number, lambda found, by: campaigns.resume(found, by=by, without_invalid=leave_out))
+    leave_out, first = "without_invalid" in request.POST, FIRST if "first" in request.GET else None
+
+    def act(found: Campaign, by: str) -> None:
+        campaigns.resume(found, by=by, without_invalid=leave_out, first=first)
+
+    return _act(request, number, act)
 
 
 @permitted(CANCEL_RUN)
@@ -40,19 +49,33 @@ def cancel(request: HttpRequest, number: int) -> HttpResponse:
 @permitted(RETRY_RUN)
 @require_POST
 def retry_failed(request: HttpRequest, number: int) -> HttpResponse:
-    """Each failed run is launched once more."""
-    return _act(request, number, lambda found, by: campaigns.retry_failed(found, by=by))
+    """Each failed run is launched once more; of a group of errors, if one is named, its newest."""
+    group = request.POST.get("group")
+    return _act(request, number, lambda found, by: campaigns.retry_failed(found, by=by, group=group))
+
+
+@permitted(RUN_JOB)
+@require_POST
+def duplicate(request: HttpRequest, number: int) -> HttpResponse:
+    """A draft with the same recipients and settings."""
+    try:
+        made = orders.duplicate(find(number), user=person(request))
+    except LaunchRefused as error:
+        messages.error(request, str(error))
+        return HttpResponseRedirect(reverse("pages:campaign", args=[number]))
+    messages.success(request, f"This is a draft like campaign #{number}.")
+    return HttpResponseRedirect(reverse("pages:campaign", args=[made.pk]))
 
 
 @permitted(RUN_JOB)
 @require_POST
 def change(request: HttpRequest, number: int) -> HttpResponse:
-    """Another rate from now on; an empty one is none."""
-    text = request.POST.get("rate_per_second", "").strip()
+    """Another rate, other hours, another failure rate from now on; what is left empty is none."""
 
     def act(found: Campaign, by: str) -> None:
-        rate = ordering.from_texts({"rate_per_second": text}, whole=False).get("rate_per_second")
-        campaigns.change(found, by=by, rate_per_second=rate)
+        none: dict[str, Any] = dict.fromkeys(ordering.CHANGES["properties"])
+        given = ordering.from_texts(limits(request.POST), whole=False)
+        campaigns.change(found, by=by, **ordering.changes_of(none | given))
 
     return _act(request, number, act)
 

@@ -15,13 +15,13 @@ from django.views.decorators.http import require_http_methods
 from jobs.faults import Fault
 from jobs.models import Job
 from jobs.wire import InvalidBody, instant_text
-from runs import campaigns, ordering, streams, tending
-from runs.campaigns import InvalidRecipients
+from runs import ordering, orders, streams, tending
 from runs.launch import LaunchRefused
+from runs.orders import InvalidRecipients
 from runs.views.access import RUN_JOB, permitted, person
 
 JOBS_OFFERED: Final = 500
-_PASSED_ON: Final = ("job", "name", "parameters", "rate_per_second", "canary", "delimiter", "encoding")
+_PASSED_ON: Final = ("job", "name", "parameters", "canary", "delimiter", "encoding")
 
 
 @permitted(RUN_JOB)
@@ -61,7 +61,7 @@ def _order(request: HttpRequest) -> int:
     )
     sent = ordering.of_file(source, {**options, "columns": _columns(typed.get("columns", ""))}, job=job)
     try:
-        made = campaigns.order(wanted, sent.lines).campaign
+        made = orders.order(wanted, sent.lines).campaign
     except InvalidRecipients as error:
         return error.campaign.pk
     tending.at_once(made)
@@ -76,15 +76,20 @@ def _texts(typed: QueryDict, name: str) -> dict[str, str]:
     texts["draft"] = "true" if "draft" in typed else ""
     texts["header"] = "false" if "no_header" in typed else ""
     texts["start_at"] = _instant(typed.get("start_at", "").strip())
+    return texts | limits(typed)
+
+
+def limits(typed: QueryDict) -> dict[str, str]:
+    """The fields that say how it may go, which can be changed later: its rate, its hours, when it stops."""
     share = typed.get("stop_on_failure_percent", "").strip()
-    texts["stop_on_failure_rate"] = _share(share) if share else ""
     begin, end = typed.get("window_from", ""), typed.get("window_to", "")
-    if begin or end:
-        zone = typed.get("window_zone", "").strip() or "UTC"
-        texts["window"] = (
-            f'{{"from": "{_quoted(begin)}", "to": "{_quoted(end)}", "timezone": "{_quoted(zone)}"}}'
-        )
-    return texts
+    zone = typed.get("window_zone", "").strip() or "UTC"
+    window = f'{{"from": "{_quoted(begin)}", "to": "{_quoted(end)}", "timezone": "{_quoted(zone)}"}}'
+    return {
+        "rate_per_second": typed.get("rate_per_second", "").strip(),
+        "stop_on_failure_rate": _share(share) if share else "",
+        "window": window if begin or end else "",
+    }
 
 
 def _quoted(text: str) -> str:

@@ -1,5 +1,6 @@
 """The page of one campaign: how far it is, how fast it goes, what failed, and who it is for."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from runs.views.access import CANCEL_RUN, RETRY_RUN, RUN_JOB, VIEW_RUNS, permitt
 from runs.views.campaign_faces import Shown
 
 POLL_SECONDS: Final = 2
+EVENTS_SHOWN: Final = 50
 PREVIEWED: Final = 5
 PACES: Final = 60
 HEIGHT: Final = 100
@@ -63,9 +65,12 @@ def campaign_page(request: HttpRequest, number: int) -> HttpResponse:
         "live": True,
         "errors": error_groups.of_campaign(campaign),
         "looked_at": error_groups.LIMIT,
+        "events": campaign.events.all()[:EVENTS_SHOWN],
         "people": campaign_recipients.page(campaign, request.GET),
         "statuses": Status.values,
         "given": parameters.mask(campaign.job.schema, campaign.parameters),
+        "typed": _limits(campaign),
+        "retriable": person(request).has_perm(RETRY_RUN) and campaign.status in ("running", "done"),
         "previews": _previews(campaign) if campaign.status == "draft" else [],
     }
     context["poller"] = _poller(context)
@@ -89,13 +94,22 @@ def campaign_live(request: HttpRequest, number: int) -> HttpResponse:
 @require_GET
 def campaign_report(request: HttpRequest, number: int) -> StreamingHttpResponse:
     """The invalid recipients as a CSV."""
-    campaign = find(number)
-    name = f'attachment; filename="campaign-{campaign.pk}-invalid.csv"'
-    return StreamingHttpResponse(
-        reports.invalid(campaign),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": name, "X-Content-Type-Options": "nosniff"},
-    )
+    return _csv(reports.invalid(find(number)), name=f"campaign-{number}-invalid.csv")
+
+
+@permitted(VIEW_RUNS)
+@require_GET
+def campaign_failures(request: HttpRequest, number: int) -> StreamingHttpResponse:
+    """The failed runs that were not retried as a CSV."""
+    return _csv(reports.failures(find(number)), name=f"campaign-{number}-failures.csv")
+
+
+def _csv(lines: Iterator[str], *, name: str) -> StreamingHttpResponse:
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "X-Content-Type-Options": "nosniff",
+    }
+    return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _shown(request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
@@ -153,6 +167,18 @@ def _waits(campaign: Campaign) -> tuple[int, float | None]:
         cursor.execute(_WAITS, [campaign.started_at, campaign.finished_at])
         count, seconds = cursor.fetchone()
     return int(count), None if seconds is None else float(seconds)
+
+
+def _limits(campaign: Campaign) -> dict[str, str]:
+    """How it goes now, as the form that changes it has it."""
+    share, begin, end = campaign.stop_on_failure_rate, campaign.window_from, campaign.window_to
+    return {
+        "rate_per_second": "" if campaign.rate_per_second is None else f"{campaign.rate_per_second:.10g}",
+        "stop_on_failure_percent": "" if share is None else f"{share * 100:g}",
+        "window_from": "" if begin is None else f"{begin:%H:%M}",
+        "window_to": "" if end is None else f"{end:%H:%M}",
+        "window_zone": campaign.window_zone if campaign.window else "",
+    }
 
 
 def _previews(campaign: Campaign) -> list[tuple[str, dict[str, Any]]]:

@@ -295,11 +295,26 @@ def test_every_act_and_its_refusal(program: Program, job: Job) -> None:
     assert [(group["type"], group["message"], group["count"]) for group in groups] == [
         ("ValueError", "User 0 is gone", 1)
     ]
-    again = read(program.post(f"{own}/retry-failed"), 202)
+    failures: Any = program.get(f"{own}/failures")
+    rows = list(csv.reader(io.StringIO(failures.getvalue().decode())))
+    assert [row[:1] + row[2:6] for row in rows[1:]] == [["a", "error", "ValueError", "User 17 is gone", "1"]]
+    problem(program.post(f"{own}/retry-failed", {"group": "other"}), 409, "refused")
+    again = read(program.post(f"{own}/retry-failed", {"group": groups[0]["fingerprint"]}), 202)
     assert (again["status"], again["total"], again["retried"]) == ("running", 4, 1)
     cancelled = read(program.post(f"{own}/cancel"), 200)
     assert (cancelled["status"], cancelled["cancelled"], cancelled["failed"]) == ("cancelled", 1, 1)
     problem(program.post(f"{own}/retry-failed"), 409, "refused")
+    events = read(program.get(f"{own}/events"))["results"]
+    assert [event["act"] for event in events][::-1] == [
+        *("ordered", "paused", "resumed", "changed", "ended", "retried", "cancelled", "ended")
+    ]
+    assert "ci-bot" in events[-1]["actor"]
+    copy = read(program.post(f"{own}/duplicate"), 201)
+    assert (copy["status"], copy["recipients"], copy["rate_per_second"]) == ("draft", 3, 9.0)
+    assert (
+        read(program.post(f"{copy['links']['resume'][len('http://testserver') :]}", {"first": 1}))["canary"]
+        == 1
+    )
 
 
 def test_a_cancel_with_runs_under_way_is_on_its_way(program: Program, job: Job) -> None:

@@ -9,9 +9,9 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs.executors import Failed, Succeeded
 from jobs.models import Job
-from runs import campaigns, lifecycle, tallies, tending
-from runs.campaigns import Order
+from runs import lifecycle, orders, tallies, tending
 from runs.models import Campaign, Run
+from runs.orders import Order
 from tests.factories import claim, make_job, make_run, make_slot, make_user
 from tests.pages.conftest import Visitor, text, words
 
@@ -28,7 +28,7 @@ def job(db: None) -> Job:
 def make_campaign(job: Job, count: int = 3, **wanted: object) -> Campaign:
     given = enumerate(({"key": f"user-{number}"} for number in range(count)), 1)
     order = Order(**{"job": job, "name": "spring", "user": make_user(), **wanted})  # type: ignore[arg-type]
-    made = campaigns.order(order, given).campaign
+    made = orders.order(order, given).campaign
     tending.at_once(made)
     return made
 
@@ -170,12 +170,38 @@ def test_every_act_is_a_button_that_works(ada: Client, job: Job) -> None:
     campaign = make_campaign(job)
     own = f"/campaigns/{campaign.pk}/"
     assert "paused" in words(post(ada, own + "pause/"))
-    assert "Only" not in words(post(ada, own + "resume/"))
+    assert "paused by" not in words(post(ada, own + "resume/"))
     assert "at most 2/s" in words(post(ada, own + "change/", rate_per_second="2"))
     assert "expected a number" in words(post(ada, own + "change/", rate_per_second="x"))
     assert "no limit" in words(post(ada, own + "change/", rate_per_second=""))
+    changed = post(ada, own + "change/", stop_on_failure_percent="7", window_from="09:00", window_to="17:00")
+    assert "when more than 7" in words(changed)
+    assert 'value="09:00"' in text(changed)
     assert f"Campaign #{campaign.pk} is cancelled." in words(post(ada, own + "cancel/"))
     assert "only one that is" in words(post(ada, own + "pause/"))
+
+
+def test_a_group_of_errors_is_retried_and_failures_are_taken_home(ada: Client, job: Job) -> None:
+    campaign = make_campaign(job, 8)
+    carry_out(failing=2)
+    own = f"/campaigns/{campaign.pk}/"
+    page = text(ada.get(own))
+    mark = page.partition('name="group" value="')[2].partition('"')[0]
+    failures = ada.get(own + "failures/")
+    assert isinstance(failures, StreamingHttpResponse)
+    assert failures.getvalue().decode().count("user 17 is gone") == 2
+    assert "running" in words(post(ada, own + "retry-failed/", group=mark))
+    assert Run.objects.filter(retry_of__isnull=False).count() == 2
+
+
+def test_a_duplicate_is_tried_with_five_first(ada: Client, job: Job) -> None:
+    campaign = make_campaign(job, 8)
+    page = post(ada, f"/campaigns/{campaign.pk}/duplicate/")
+    assert "Send to the first 5" in words(page)
+    copy = Campaign.objects.order_by("pk").last()
+    assert copy is not None
+    post(ada, f"/campaigns/{copy.pk}/resume/?first")
+    assert Run.objects.filter(campaign=copy).count() == 5
 
 
 def test_who_may_only_look_sees_no_buttons_and_may_not_act(

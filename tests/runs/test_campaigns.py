@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,11 +14,12 @@ from django.utils import timezone
 from jobs import pausing
 from jobs.executors import Failed, Succeeded
 from jobs.models import Job
-from runs import campaigns, dispatch, lifecycle, progress, tallies, tending, why
-from runs.campaigns import CampaignRefused, InvalidRecipients, Order
+from runs import campaigns, dispatch, error_groups, lifecycle, orders, progress, tallies, tending, why
+from runs.campaigns import CampaignRefused
 from runs.launch import JobInactive, JobPaused
 from runs.models import Campaign, CampaignStatus, ClaimGroup, Recipient, Run, WorkerProcess
 from runs.models.campaign import CAMPAIGN_MOVES
+from runs.orders import InvalidRecipients, Order
 from runs.progress import Progress
 from tests.factories import claim, make_job, make_run, make_slot, make_user
 
@@ -48,7 +50,7 @@ def make_campaign(
 ) -> Campaign:
     """A campaign for three people, expanded as far as it goes."""
     order = Order(job=job or make_job(schema=SCHEMA), **{"name": "spring", "user": make_user(), **wanted})
-    made = campaigns.order(order, people(3) if given is None else given).campaign
+    made = orders.order(order, people(3) if given is None else given).campaign
     if expand:
         tending.at_once(made)
     return made
@@ -485,3 +487,74 @@ def test_the_database_keeps_the_group_of_a_run() -> None:
         connection.cursor() as cursor,
     ):
         cursor.execute("DELETE FROM runs_claimgroup WHERE id = %s", [run.group_id])
+
+
+def timeline(campaign: Campaign) -> list[tuple[str, str, str]]:
+    return list(campaign.events.order_by("pk").values_list("act", "actor", "detail"))
+
+
+def test_the_timeline_says_who_did_what() -> None:
+    campaign = make_campaign(people(10), canary=2, user=make_user(username="ada"), rate_per_second=100.0)
+    slot = make_slot()
+    carry_out(slot, failing=1)
+    tended(campaign)
+    campaigns.resume(campaign, by="bob")
+    campaigns.change(campaign, by="bob", rate_per_second=None, window_zone="UTC")
+    tending.at_once(campaign)
+    carry_out(slot)
+    tended(campaign)
+    campaigns.retry_failed(campaign, by="eve")
+    assert timeline(campaign) == [
+        ("ordered", "ada", "10 recipients"),
+        (
+            *("paused", "the canary"),
+            "The first 2 runs have ended: 1 succeeded, 1 failed. Go on with the other 8?",
+        ),
+        ("resumed", "bob", ""),
+        ("changed", "bob", "runs a second: 100 → none"),
+        ("ended", "", "done"),
+        ("retried", "eve", "all that failed"),
+    ]
+
+
+def test_a_draft_can_be_tried_with_a_few_first() -> None:
+    campaign = make_campaign(people(8), is_draft=True)
+    campaigns.resume(campaign, by="ada", first=5)
+    tending.at_once(campaign)
+    assert campaign.launched == 5
+    carry_out(make_slot())
+    assert tended(campaign).paused_by == "the canary"
+    assert ("started", "ada", "the first 5") in timeline(campaign)
+
+
+def test_one_group_of_errors_is_retried_and_the_others_are_left() -> None:
+    campaign = make_campaign(people(6))
+    other = replace(ERROR, message="gone")
+    claims = claim(make_slot(), lane="bulk", limit=6)
+    lifecycle.settle([(one, other if number < 2 else ERROR) for number, one in enumerate(claims)])
+    (group,) = [group for group in error_groups.of_campaign(campaign) if group.message == "gone"]
+    campaigns.retry_failed(campaign, by="ada", group=group.fingerprint)
+    tending.at_once(campaign)
+    again = Run.objects.filter(retry_of__isnull=False)
+    assert {run.retry_of_id for run in again} == {one.id for one in claims[:2]}
+    assert error_groups.left_in(campaign, group.fingerprint) == []
+    with pytest.raises(CampaignRefused, match=r"No failed run of campaign .* of the group"):
+        campaigns.retry_failed(campaign, by="ada", group=group.fingerprint)
+
+
+def test_a_duplicate_is_a_draft_for_the_same_people_checked_anew() -> None:
+    job = make_job(schema=SCHEMA)
+    given = lines(
+        {"key": "a", "parameters": {"n": 1}},
+        {"key": "b", "active": False},
+        {"key": "c", "parameters": {"n": 7}},
+    )
+    first = make_campaign(given, job=job, rate_per_second=9.0, canary=1, parameters={"city": "Bonn"})
+    job.schema = {"properties": {"city": {"type": "string"}, "n": {"type": "integer", "maximum": 5}}}
+    job.save()
+    made = orders.duplicate(Campaign.objects.get(pk=first.pk), user=make_user(username="bob"))
+    assert (made.name, made.status, made.cause) == ("spring (copy)", "draft", "ordered by bob")
+    assert (made.rate_per_second, made.canary, made.parameters) == (9.0, 1, {"city": "Bonn"})
+    assert (made.total, made.invalid) == (2, 1)
+    copied = made.recipients.filter(fault__isnull=True).values_list("key", "parameters", "is_active")
+    assert list(copied) == [("a", {"n": 1}, True), ("b", {}, False)]
