@@ -7,8 +7,8 @@ RUN python -m venv /venv \
 
 FROM python:3.13-slim-trixie
 ARG COMMIT=""
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 HEADWAY_COMMIT=$COMMIT HEADWAY_HOME=/tmp/headway HEADWAY_LOG_FORMAT=json
-RUN useradd --system --uid 10001 --no-create-home headway
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 HEADWAY_COMMIT=$COMMIT HEADWAY_HOME=/var/headway HEADWAY_LOG_FORMAT=json
+RUN useradd --system --uid 10001 --home-dir /var/headway --create-home headway
 WORKDIR /app
 COPY --from=packages /venv /venv
 COPY manage.py ./
