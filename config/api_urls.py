@@ -6,6 +6,7 @@ from config.api import documents, problems
 from jobs.api import JobListView, JobView
 from runs.api import (
     acts,
+    audit,
     campaign_orders,
     campaign_records,
     campaigns,
@@ -81,6 +82,9 @@ urlpatterns = [
     path(f"{_TRIGGER}/fire", trigger_edits.FireView.as_view(), name="api-trigger-fire"),
     path(f"{_TRIGGER}/history", trigger_history.TriggerHistoryView.as_view(), name="api-trigger-history"),
     path("schedule/preview", PreviewView.as_view(), name="api-schedule-preview"),
+    # Who changed what.
+    path("audit", audit.ChangeListView.as_view(), name="api-audit"),
+    path("audit/<int:change>/revert", audit.RevertChangeView.as_view(), name="api-audit-revert"),
     # Keys.
     path("keys", keys.KeyListView.as_view(), name="api-keys"),
     path(_KEY, keys.KeyView.as_view(), name="api-key"),

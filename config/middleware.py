@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from config import health
+from jobs import auditing
 
 Answer = Callable[[HttpRequest], HttpResponse]
 
@@ -21,6 +22,17 @@ class ApiSlashMiddleware:
             request.path_info = request.path_info.rstrip("/")
             request.path = request.path.rstrip("/")
         return self.get_response(request)
+
+
+class AuditMiddleware:
+    """Lets the trail of changes say whose request it was; behind the authentication."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with auditing.asked_by(request):
+            return self.get_response(request)
 
 
 class HealthMiddleware:

@@ -14,8 +14,11 @@ from django.db.models.functions import Now
 
 from jobs import executors, parameters, registry
 from jobs import priority as priorities
+from jobs.changes import Change
 from jobs.executors import templating
 from jobs.retry import RetryPolicy
+
+__all__ = ["Change", "Job", "JobQuerySet", "OnLost", "Status"]
 
 
 class Status(models.TextChoices):

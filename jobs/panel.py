@@ -21,7 +21,7 @@ from django.utils.html import format_html, format_html_join, strip_tags
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 
-from jobs import pausing
+from jobs import changes, pausing
 from jobs.buttons import Button
 
 if TYPE_CHECKING:
@@ -154,6 +154,9 @@ class Panel(_ModelAdmin):
                 {"address": self._address(found, obj), "label": found.label, "classes": found.classes}
                 for found in self._offered(request, obj, self.page_buttons)
             ]
+            if changes.label_of(obj) in changes.NOUNS and request.user.has_perm("jobs.view_change"):
+                address = reverse("pages:audit")
+                context["changes_url"] = f"{address}?object={changes.label_of(obj)}:{obj.pk}"
             context |= self.page_context(request, obj)
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -4,6 +4,7 @@ from django.urls import path
 
 from runs.views import (
     acts,
+    audit_page,
     campaign_acts,
     campaign_form,
     campaign_list,
@@ -33,6 +34,8 @@ urlpatterns = [
     path("jobs/<slug:slug>/run/", job_page.run_job, name="run-job"),
     path("graph/", graph_page.graph_page, name="graph"),
     path("schedules/", schedule_list.schedule_list, name="schedules"),
+    path("audit/", audit_page.audit, name="audit"),
+    path("audit/<int:number>/revert/", audit_page.revert, name="audit-revert"),
     path("campaigns/", campaign_list.campaign_list, name="campaigns"),
     path("campaigns/new/", campaign_form.order_campaign, name="order-campaign"),
     path("campaigns/<int:number>/", campaign_page.campaign_page, name="campaign"),

@@ -21,6 +21,7 @@ PATH: Final[Mapping[str, tuple[wire.Schema, str]]] = {
     "run": ({"type": "string", "pattern": "^[a-zA-Z0-9_-]{1,200}$"}, "The run's id or name."),
     "trigger": ({"type": "integer", "minimum": 1, "maximum": 2**63 - 1}, "The trigger's id."),
     "key": ({"type": "string", "pattern": "^(hw_)?[0-9a-f]{1,16}$"}, "The key's public part."),
+    "change": ({"type": "integer", "minimum": 1, "maximum": 2**63 - 1}, "The change's id."),
     "campaign": ({"type": "integer", "minimum": 1, "maximum": 2**63 - 1}, "The campaign's id."),
 }
 Place = Literal["query", "path", "header", "cookie"]

@@ -32,6 +32,7 @@ from runs.launch import LaunchRefused
 from triggers.dependencies import CircularDependency
 from triggers.keys import NotRotated
 from triggers.limits import LimitReached
+from triggers.reverting import RevertRefused
 
 log = structlog.get_logger(__name__)
 
@@ -143,7 +144,7 @@ def _refusal(error: BaseException | None) -> Problem | None:
 
 
 def _of_keys(error: BaseException | None) -> Problem | None:
-    if isinstance(error, NotRotated):
+    if isinstance(error, NotRotated | RevertRefused):
         return Problem(code="refused", detail=str(error))
     if isinstance(error, LimitReached):
         extra = {"limit": error.limit, "limit_of": error.of}

@@ -22,6 +22,7 @@ VIEW_RUNS = "runs.view_run"
 RUN_JOB = "jobs.run_job"
 CANCEL_RUN = "runs.cancel_run"
 RETRY_RUN = "runs.retry_run"
+VIEW_CHANGES = "jobs.view_change"
 
 # The end of "You may not …", for people who are refused.
 ACTS = {
@@ -29,6 +30,7 @@ ACTS = {
     RUN_JOB: "start jobs",
     CANCEL_RUN: "cancel runs",
     RETRY_RUN: "retry runs",
+    VIEW_CHANGES: "see who changed what",
 }
 
 

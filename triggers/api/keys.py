@@ -12,6 +12,7 @@ from rest_framework import generics, serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 
 from jobs import wire
 from jobs.endpoint import Endpoint
@@ -155,7 +156,8 @@ class KeyListView(generics.ListAPIView[ApiKey]):
     required_permission: ClassVar = "triggers.view_apikey"
     serializer_class = KeySerializer
     queryset = ApiKey.objects.none()
-    filter_backends = ()
+    # Without the one that narrows by job: keys belong to none.
+    filter_backends = tuple(api_settings.DEFAULT_FILTER_BACKENDS[1:])
 
     def get_queryset(self) -> QuerySet[ApiKey]:
         """A key itself; a person's own; for a superuser, all."""

@@ -1,0 +1,208 @@
+"""jobs.changes, jobs.auditing and triggers.reverting: the trail of changes, and taking one back."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import DatabaseError, connection, transaction
+from django.test import Client
+from django.utils import timezone
+
+from jobs.changes import Change
+from jobs.models import Job
+from tests.api.conftest import Program, problem, read
+from tests.factories import make_dependency, make_job, make_owner, make_schedule, make_user
+from triggers import keys, reverting
+from triggers.models import ApiKey, Trigger
+
+pytestmark = pytest.mark.django_db
+
+
+def newest(obj: Any) -> Change:
+    found = Change.objects.of(obj).select_related("context").first()
+    assert found is not None
+    return found
+
+
+def test_every_way_to_change_a_job_is_noted_with_before_and_after() -> None:
+    job = make_job(max_attempts=1)
+    assert (newest(job).act, newest(job).title) == ("insert", job.name)
+    Job.objects.filter(pk=job.pk).update(max_attempts=3)
+    change = newest(job)
+    assert (change.fields, change.before, change.after) == (
+        ["max_attempts"],
+        {"max_attempts": 1},
+        {"max_attempts": 3},
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('pghistory.context_id', '', true)")  # as after this transaction
+        cursor.execute("UPDATE jobs_job SET name = 'Raw' WHERE id = %s", [job.pk])
+    assert newest(job).before == {"name": job.name}
+    assert newest(job).by.startswith("raw SQL (")
+    number = job.pk
+    job.delete()
+    last = Change.objects.filter(model="jobs.job", object_id=number).first()
+    assert last is not None
+    assert (last.act, last.after) == ("delete", None)
+
+
+def test_what_only_the_machine_writes_is_no_change() -> None:
+    trigger = make_schedule()
+    key, _ = keys.issue(name="ci", owner=make_user())
+    count = Change.objects.count()
+    Trigger.objects.filter(pk=trigger.pk).update(next_run_at=timezone.now(), last_run_at=timezone.now())
+    keys.touch(key, address="10.0.0.1", now=timezone.now())
+    ApiKey.objects.filter(pk=key.pk).update(launches=7, former_calls=3)
+    trigger.save()
+    assert Change.objects.count() == count
+
+
+def test_hashes_and_secret_parameters_are_dots() -> None:
+    schema = {"properties": {"token": {"type": "string", "writeOnly": True}, "city": {"type": "string"}}}
+    job = make_job(schema=schema, defaults={"token": "s3cret", "city": "Berlin", "other": "s3cret"})
+    trigger = make_schedule(job, parameters={"token": "s3cret"})
+    Trigger.objects.filter(pk=trigger.pk).update(parameters={"token": "another s3cret"})
+    Job.objects.filter(pk=job.pk).update(configuration={"headers": {"X-Key": "s3cret"}, "url": "http://x"})
+    key, _ = keys.issue(name="ci", owner=make_user())
+    keys.rotate(key, overlap=timedelta(), now=timezone.now())
+    kept = json.dumps(list(Change.objects.values("before", "after")), default=str)
+    assert "s3cret" not in kept
+    assert "Berlin" in kept
+    assert ApiKey.objects.get().secret_hash not in kept
+    assert "secret_hash" in newest(key).fields
+
+
+def test_upstreams_calendars_and_lists_of_jobs_are_changes_of_their_owner() -> None:
+    first = make_job()
+    trigger = make_dependency(first)
+    assert newest(trigger).after == {"upstreams": first.pk}
+    key, _ = keys.issue(name="ci", owner=make_user(), jobs=[first])
+    assert {"jobs": first.pk} in [change.after for change in Change.objects.of(key)]
+
+
+def test_the_trail_can_not_be_changed() -> None:
+    make_job()
+    with pytest.raises(DatabaseError, match="Cannot update or delete"), transaction.atomic():
+        Change.objects.all().delete()
+
+
+def test_a_person_at_the_admin_and_a_key_at_the_api_are_named(client: Client, program: Program) -> None:
+    job = make_job()
+    ada = make_owner(username="ada", is_staff=True)
+    client.force_login(ada)
+    client.post(f"/admin/jobs/job/{job.pk}/pause/", {"_confirmed": "yes", "reason": "rest"})
+    change = newest(job)
+    assert (change.by, change.facts["door"], change.facts["address"]) == ("ada", "admin", "127.0.0.1")
+    assert change.facts["request_id"]
+    trigger = job.triggers.get()
+    address = f"/api/jobs/{job.slug}/triggers/{trigger.pk}/disable"
+    assert program.call("PATCH", address, data=b"{}", content_type="application/json").status_code == 200
+    assert newest(trigger).by == f"API key {program.key}"
+    assert newest(trigger).facts["door"] == "API"
+
+
+def test_without_a_request_the_kind_of_process_is_named() -> None:
+    job = make_job()
+    job.name = "By a command"
+    job.save(update_fields=["name"])
+    assert newest(job).facts["door"]
+    assert "raw SQL" not in newest(job).by
+
+
+def test_a_change_is_taken_back_unless_the_field_was_changed_again() -> None:
+    job = make_job(max_attempts=1)
+    Job.objects.filter(pk=job.pk).update(max_attempts=3)
+    change = newest(job)
+    Job.objects.filter(pk=job.pk).update(max_attempts=4)
+    with pytest.raises(reverting.RevertRefused, match="max_attempts was changed again since: it is 4 now"):
+        reverting.revert(change)
+    reverting.revert(newest(job))
+    reverting.revert(change)
+    job.refresh_from_db()
+    assert job.max_attempts == 1
+
+
+def test_zones_instants_and_limits_come_back_as_they_were() -> None:
+    begin = timezone.now()
+    schedule = make_schedule(timezone="Europe/Berlin", starts_at=begin, rate_limit="5/minute")
+    Trigger.objects.filter(pk=schedule.pk).update(
+        timezone="UTC", starts_at=None, rate_limit=None, cron="5 5 * * *"
+    )
+    reverting.revert(newest(schedule))
+    schedule.refresh_from_db()
+    assert (str(schedule.timezone), schedule.starts_at, schedule.rate_limit, schedule.cron) == (
+        "Europe/Berlin",
+        begin,
+        "5/minute",
+        "0 2 * * *",
+    )
+
+
+def test_what_can_not_be_taken_back_says_why() -> None:
+    job = make_job()
+    with pytest.raises(reverting.RevertRefused, match="here the job was made"):
+        reverting.revert(newest(job))
+    key, _ = keys.issue(name="ci", owner=make_user())
+    ApiKey.objects.filter(pk=key.pk).update(scopes=["write"])
+    with pytest.raises(reverting.RevertRefused, match="scopes can't be taken back"):
+        reverting.revert(newest(key))
+    ApiKey.objects.filter(pk=key.pk).update(name="other")
+    renamed = newest(key)
+    keys.revoke(key)
+    with pytest.raises(reverting.RevertRefused, match="is revoked"):
+        reverting.revert(renamed)
+    Job.objects.filter(pk=job.pk).update(name="Other")
+    change = newest(job)
+    job.delete()
+    with pytest.raises(reverting.RevertRefused, match="is gone"):
+        reverting.revert(change)
+
+
+def test_old_values_must_still_be_valid() -> None:
+    schedule = make_schedule(cron="0 2 * * *")
+    Trigger.objects.filter(pk=schedule.pk).update(cron="nonsense")
+    Trigger.objects.filter(pk=schedule.pk).update(cron="0 3 * * *")
+    with pytest.raises(reverting.RevertRefused, match="not valid any more"):
+        reverting.revert(newest(schedule))
+
+
+def test_the_page_shows_the_difference_and_takes_it_back(client: Client) -> None:
+    client.force_login(make_owner(username="ada"))
+    job = make_job(name="Before")
+    Job.objects.filter(pk=job.pk).update(name="After it")
+    page = client.get("/audit/", {"object": f"jobs.job:{job.pk}"}).content.decode()
+    assert "<del>" in page
+    assert "After it" in page
+    answer = client.post(f"/audit/{newest(job).pk}/revert/", {"next": "/audit/"}, follow=True)
+    assert "Took back the change of job" in answer.content.decode()
+    job.refresh_from_db()
+    assert job.name == "Before"
+    assert newest(job).facts["reverts"]
+    assert client.get("/audit/", {"by": "ada", "model": "jobs.job", "after": "999999999"}).status_code == 200
+
+
+def test_who_may_not_change_a_thing_may_not_take_its_change_back(client: Client) -> None:
+    person = make_user()
+    person.user_permissions.add(Permission.objects.get(codename="view_change"))
+    client.force_login(person)
+    job = make_job()
+    Job.objects.filter(pk=job.pk).update(name="Other")
+    assert "Take back" not in client.get("/audit/").content.decode()
+    assert client.post(f"/audit/{newest(job).pk}/revert/").status_code == 403
+    keys.issue(name="not theirs", owner=make_owner())
+    assert "not theirs" not in client.get("/audit/").content.decode()
+    client.force_login(make_user())
+    assert client.get("/audit/").status_code == 403
+
+
+def test_the_api_lists_changes_and_takes_one_back(program: Program) -> None:
+    job = make_job(name="Before")
+    Job.objects.filter(pk=job.pk).update(name="Other")
+    found = read(program.get("/api/audit", {"object": f"jobs.job:{job.pk}"}))["results"]
+    assert [change["act"] for change in found] == ["update", "insert"]
+    done = read(program.post(f"/api/audit/{found[0]['id']}/revert"))
+    assert (done["after"], done["details"]["reverts"]) == ({"name": "Before"}, found[0]["id"])
+    problem(program.post(f"/api/audit/{found[0]['id']}/revert"), 409, "refused")
+    problem(program.get("/api/audit", {"colour": "red"}), 400, "invalid_query")
