@@ -14,7 +14,7 @@ from jobs import parameters, wire
 from jobs.expectations import MASK, shown
 from jobs.faults import Fault
 from jobs.fields import Instant, Text, Value
-from jobs.models import Job, JobQuerySet
+from jobs.models import DedupMode, Job, JobQuerySet
 from jobs.wire import InvalidQuery
 
 PERMISSION = "jobs.view_job"
@@ -52,6 +52,7 @@ class JobSerializer(serializers.Serializer[Job]):
     on_lost = Value({"type": "string", "enum": Job.OnLost.values})
     max_concurrent_runs = Value(wire.WHOLE_OR_NULL)
     dedup_key_template = Value(wire.TEXT_OR_NULL)
+    dedup_mode = Value({"type": "string", "enum": DedupMode.values})
     retain_for_seconds = Value(wire.WHOLE_OR_NULL)
     version = Value(wire.WHOLE)
     created_at = Instant(wire.INSTANT)

@@ -17,6 +17,10 @@ _LEAST: Final = {
 }
 
 
+# As in jobs.models.DedupMode, which is not loaded before a site is.
+_DEDUP_MODES = ("return_existing", "replace_queued", "keep_last")
+
+
 class InvalidJob(ValueError):
     """A declaration that can't be a job; the message says where it stands and what was expected."""
 
@@ -29,6 +33,7 @@ class Policies(TypedDict, total=False):
     priority: int | str | None
     max_concurrent_runs: int | None
     dedup_key: str | None
+    dedup_mode: str
     on_lost: str
     isolated: bool
     memory_limit_mb: int | None
@@ -43,7 +48,8 @@ class JobDefinition:
     `place` is where it was declared ("demo.jobs.noop, line 12"). Durations are seconds. None means: no
     limit, for ever, or (priority) the default of the trigger kind. `on_lost` says what becomes of a run
     whose worker vanished: "retry" or "fail". `isolated` gives each attempt a process of its own, with at
-    most `memory_limit_mb` of memory. `dedup_key` is a template such as "{customer}".
+    most `memory_limit_mb` of memory. `dedup_key` is a template such as "{customer}", and `dedup_mode` says
+    what becomes of a launch that meets an open run of its key.
     """
 
     slug: str
@@ -60,6 +66,7 @@ class JobDefinition:
     priority: int | None = None
     max_concurrent_runs: int | None = None
     dedup_key: str | None = None
+    dedup_mode: str = "return_existing"
     on_lost: str = "retry"
     isolated: bool = False
     memory_limit_mb: int | None = None
@@ -90,14 +97,16 @@ def _policy_problem(definition: JobDefinition) -> str | None:
     tags: object = definition.tags
     if not isinstance(tags, tuple) or not all(isinstance(tag, str) for tag in tags):
         return f"tags is {tags!r}; expected texts, such as ('nightly',)."
-    return _dedup_problem(definition.dedup_key)
+    return _dedup_problem(definition)
 
 
-def _dedup_problem(dedup_key: str | None) -> str | None:
-    if dedup_key == "":
+def _dedup_problem(definition: JobDefinition) -> str | None:
+    if definition.dedup_key == "":
         return "dedup_key is empty; expected a template such as '{customer}', or None."
+    if definition.dedup_mode not in _DEDUP_MODES:
+        return f"dedup_mode is {definition.dedup_mode!r}; expected one of {', '.join(_DEDUP_MODES)}."
     try:
-        parse(dedup_key or "")
+        parse(definition.dedup_key or "")
     except BadTemplate as error:
         return f"dedup_key {error}"
     return None

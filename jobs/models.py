@@ -36,6 +36,17 @@ class OnLost(models.TextChoices):
     FAIL = "fail"
 
 
+class DedupMode(models.TextChoices):
+    """What becomes of a launch that meets an open run of its dedup key."""
+
+    # The open run is the answer, and nothing is started: one open run in all.
+    RETURN_EXISTING = "return_existing"
+    # One that was not started yet is cancelled, and the new run takes its place; one that was is the answer.
+    REPLACE_QUEUED = "replace_queued"
+    # The new run takes the place of one that was not started yet, and waits for one that was.
+    KEEP_LAST = "keep_last"
+
+
 class JobQuerySet(models.QuerySet["Job"]):
     """Adjectives for jobs."""
 
@@ -109,6 +120,13 @@ class Job(models.Model):
         null=True,
         blank=True,
         help_text="At most one open run for each value, for example {customer}.",
+    )
+    dedup_mode = models.CharField(
+        max_length=20,
+        choices=DedupMode,
+        default=DedupMode.RETURN_EXISTING,
+        db_default=DedupMode.RETURN_EXISTING,
+        help_text="What becomes of a launch that meets an open run with the same dedup key.",
     )
     retain_for_seconds = models.PositiveBigIntegerField(
         null=True,

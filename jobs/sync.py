@@ -73,6 +73,7 @@ def said_by(definition: JobDefinition) -> dict[str, Any]:
         "on_lost": definition.on_lost,
         "max_concurrent_runs": definition.max_concurrent_runs,
         "dedup_key_template": definition.dedup_key,
+        "dedup_mode": definition.dedup_mode,
         "retain_for_seconds": definition.retain_for_seconds,
     }
     # As the database gives it back, so that what was stored compares equal to what is said.

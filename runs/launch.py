@@ -5,14 +5,10 @@ the hint to the workers goes out after the commit. After that the run cannot be 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from django.conf import settings
-from django.contrib.auth.models import User
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -20,109 +16,47 @@ from jobs import parameters as job_parameters
 from jobs import priority as priorities
 from jobs.executors import templating
 from jobs.models import Job
-from runs import dispatch, portions, tallies
-from runs.models import Campaign, ClaimGroup, Run, RunLabel, TriggerKind
+from runs import dedup, dispatch, labels, portions, tallies
+from runs.labels import label_text
+from runs.models import Campaign, ClaimGroup, Run, RunLabel
 from runs.plain import plain
-from runs.status import FailureReason, Status
+from runs.refusals import (
+    JobBroken,
+    JobInactive,
+    JobPaused,
+    LaunchRefused,
+    LoopStopped,
+    TriggerDisabled,
+    check,
+    check_chain,
+)
+from runs.status import Status
+from runs.wanted import Cause, Ended, Launched, Request
 from triggers import key_use
 from triggers.models import ApiKey, Trigger
 
-LABEL_LENGTH = 200
-
-
-class LaunchRefused(Exception):
-    """A launch that may not be; the message is a sentence for whoever asked, `code` one word for programs."""
-
-    code = "refused"
-
-    def __init__(self, message: str, **extra: Any) -> None:
-        super().__init__(message)
-        self.extra = extra
-
-
-class JobPaused(LaunchRefused):
-    """The job is paused; `extra` has `paused_until`, `paused_by` and `paused_reason`."""
-
-    code = "job_paused"
-
-
-class JobInactive(LaunchRefused):
-    """The job was taken out of use."""
-
-    code = "job_inactive"
-
-
-class JobBroken(LaunchRefused):
-    """The job's function or program is gone."""
-
-    code = "job_broken"
-
-
-class TriggerDisabled(LaunchRefused):
-    """The trigger that was to start the job is disabled."""
-
-    code = "trigger_disabled"
-
-
-class LoopStopped(LaunchRefused):
-    """A chain of runs is too long or grows too fast: it feeds itself, through webhooks or the API."""
-
-    code = "loop_stopped"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
-    """Who or what wants a run. `sentence` is kept for ever, so it names names and not only ids."""
-
-    kind: TriggerKind
-    sentence: str
-    trigger: Trigger | None = None
-    slot: datetime | None = None
-    api_key: ApiKey | None = None
-    user: User | None = None
-    parent: Run | None = None
-    retry_of: Run | None = None
-    context: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What a caller may ask of one launch, beyond the job; everything is optional."""
-
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    priority: int | None = None
-    dedup_key: str | None = None
-    run_at: datetime | None = None
-    tags: Sequence[str] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    target: str | None = None
-    retain_for_seconds: int | None = None
-    persistent: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """A run that ended before this site knew of it; `status` is a final one."""
-
-    job: Job
-    cause: Cause
-    request: Request
-    status: Status
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime
-    result: Any = None
-    failure_reason: FailureReason | None = None
-    error: Mapping[str, Any] | None = None
-    skip_reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launched:
-    """The run, and whether this launch made it; not if the dedup key already had an open one."""
-
-    run: Run
-    created: bool
+__all__ = [
+    "Cause",
+    "Ended",
+    "JobBroken",
+    "JobInactive",
+    "JobPaused",
+    "LaunchRefused",
+    "Launched",
+    "LoopStopped",
+    "Request",
+    "TriggerDisabled",
+    "check",
+    "dedup_key",
+    "label_text",
+    "launch",
+    "launch_or_skip",
+    "launch_recipients",
+    "merged_parameters",
+    "record",
+    "retry",
+    "retry_recipients",
+]
 
 
 def launch(job: Job, *, cause: Cause, request: Request | None = None) -> Launched:
@@ -134,15 +68,15 @@ def launch(job: Job, *, cause: Cause, request: Request | None = None) -> Launche
     """
     request = request or Request()
     check(job, trigger=cause.trigger)
-    _check_chain(cause.parent)
+    check_chain(cause.parent)
     merged = merged_parameters(job, trigger=cause.trigger, given=request.parameters)
     job_parameters.validate(job.schema, merged)
     run = _row(job, cause=cause, request=request, parameters=merged)
     with transaction.atomic():
-        found = _insert(run)
+        found = dedup.insert(run)
         if found is not None:
             return Launched(run=found, created=False)
-        RunLabel.objects.bulk_create(_labels(run))
+        RunLabel.objects.bulk_create(labels.of(run))
         if cause.api_key is not None:
             ApiKey.objects.filter(pk=cause.api_key.pk).update(launches=F("launches") + 1)
             transaction.on_commit(partial(key_use.launched, cause.api_key, job=job), robust=True)
@@ -168,7 +102,7 @@ def launch_or_skip(job: Job, *, cause: Cause, request: Request | None = None) ->
     run.due_at = run.queued_at = None
     with transaction.atomic():
         run.save(force_insert=True)
-        RunLabel.objects.bulk_create(_labels(run))
+        RunLabel.objects.bulk_create(labels.of(run))
         tallies.count([run])
     return Launched(run=run, created=True)
 
@@ -181,7 +115,7 @@ def record(ended: Sequence[Ended]) -> list[Run]:
     """
     with transaction.atomic():
         runs = Run.objects.bulk_create([_ended_row(each) for each in ended])
-        RunLabel.objects.bulk_create([label for run in runs for label in _labels(run)])
+        RunLabel.objects.bulk_create([label for run in runs for label in labels.of(run)])
         tallies.count(runs)
     return runs
 
@@ -230,43 +164,6 @@ def _portion(statement: str, **values: Any) -> int:
         top_up = partial(dispatch.top_up, "bulk", dispatch.most_hints("bulk"))
         transaction.on_commit(top_up, robust=True)
     return int(made)
-
-
-def check(job: Job, *, trigger: Trigger | None = None) -> None:
-    """Raises the LaunchRefused that a launch of `job` by `trigger` would meet right now."""
-    now = timezone.now()
-    if job.status == Job.Status.INACTIVE:
-        raise JobInactive(f"The job {job.slug!r} is inactive: nothing can start it.")
-    if job.is_paused(now):
-        until = f" until {job.paused_until.isoformat()}" if job.paused_until else ""
-        by = f" by {job.paused_by}" if job.paused_by else ""
-        why = f": {job.paused_reason}" if job.paused_reason else ""
-        raise JobPaused(
-            f"The job {job.slug!r} was paused{by}{until}{why}.",
-            paused_until=job.paused_until,
-            paused_by=job.paused_by,
-            paused_reason=job.paused_reason,
-        )
-    if job.broken_reason:
-        raise JobBroken(f"The job {job.slug!r} is broken: {job.broken_reason}")
-    if trigger is not None and not trigger.enabled:
-        raise TriggerDisabled(f"The trigger {trigger.label!r} of the job {job.slug!r} is disabled.")
-
-
-def _check_chain(parent: Run | None) -> None:
-    """Raises LoopStopped if a run that `parent` caused would be one too many hops from the first, or too soon."""
-    if parent is None:
-        return
-    if parent.hops >= settings.HOP_LIMIT:
-        raise LoopStopped(
-            f"Run {parent.pk} is {parent.hops} hops from the run that began it all, expected fewer than "
-            f"{settings.HOP_LIMIT}: this looks like a loop."
-        )
-    root_id, limit = parent.root_id or parent.pk, settings.ROOT_RATE_LIMIT
-    newest = Run.objects.filter(root_id=root_id).order_by("-id").values_list("created_at", flat=True)
-    for created_at in newest[limit - 1 : limit]:
-        if created_at > timezone.now() - timedelta(minutes=1):
-            raise LoopStopped(f"Run {root_id} caused {limit} runs within a minute: this looks like a loop.")
 
 
 def merged_parameters(job: Job, *, trigger: Trigger | None, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -350,41 +247,3 @@ def dedup_key(template: templating.Template, parameters: Mapping[str, Any]) -> s
     if templating.is_absent(template, parameters):
         return None
     return template.fill(parameters)[:200] or None
-
-
-def _insert(run: Run) -> Run | None:
-    """Inserts `run`; returns the open run of the same dedup key if there is one.
-
-    The open run may end between our failed insert and our look for it, and then neither is there: so both
-    are tried again until one of them holds.
-    """
-    while True:
-        try:
-            with transaction.atomic():
-                run.save(force_insert=True)
-            return None
-        except IntegrityError as error:
-            if run.dedup_key is None or "run_one_open_a_dedup_key" not in str(error):
-                raise
-        found = Run.objects.open().filter(job=run.job, dedup_key=run.dedup_key).first()
-        if found is not None:
-            return found
-
-
-def _labels(run: Run) -> list[RunLabel]:
-    """What the run can be searched by; secrets are no search words."""
-    shown = job_parameters.mask(run.job.schema, run.parameters)
-    labels = [RunLabel(run=run, kind="tag", key="", value=tag[:LABEL_LENGTH]) for tag in run.tags]
-    for kind, pairs in (("metadata", run.metadata), ("parameter", shown)):
-        labels += [
-            RunLabel(run=run, kind=kind, key=key[:100], value=label_text(value))
-            for key, value in pairs.items()
-            if isinstance(value, str | int | float)
-        ]
-    return labels
-
-
-def label_text(value: str | int | float) -> str:
-    """How a value is written as a label, and how a filter must write it to find it."""
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return text[:LABEL_LENGTH]

@@ -165,19 +165,41 @@ def rescue(*, limit: int = 500) -> list[Moved]:
     return moved
 
 
-def enqueue(*, limit: int = 1000) -> list[Moved]:
-    """Moves what is due from scheduled and waiting to queued, the longest overdue first."""
-    return move(
-        """
+# Of two runs that keep the last of a dedup key, the one that was started; the other waits for its end.
+_STARTED_TWIN = """SELECT 1 FROM runs_run twin
+    WHERE twin.job_id = due.job_id AND twin.dedup_key = due.dedup_key AND twin.keeps_last
+      AND twin.claim_token IS NOT NULL AND twin.status IN ('scheduled', 'queued', 'running', 'waiting')
+      AND twin.id <> due.id"""
+
+
+def enqueue(*, limit: int = 1000, only: int | None = None) -> list[Moved]:
+    """Moves what is due from scheduled and waiting to queued, the longest overdue first; or `only` one run.
+
+    One that keeps the last of its dedup key waits until the one before it has ended.
+    """
+    one, arguments = ("", [limit]) if only is None else ("AND due.id = %s", [only, limit])
+    update = f"""
         UPDATE runs_run r SET status = 'queued', queued_at = clock_timestamp(), due_at = NULL
         FROM (
-            SELECT id FROM runs_run
-            WHERE status IN ('scheduled', 'waiting') AND due_at <= clock_timestamp()
-            ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
+            SELECT due.id FROM runs_run due
+            WHERE due.status IN ('scheduled', 'waiting') AND due.due_at <= clock_timestamp() {one}
+              AND NOT (due.keeps_last AND due.claim_token IS NULL AND EXISTS ({_STARTED_TWIN}))
+            ORDER BY due.due_at LIMIT %s FOR UPDATE SKIP LOCKED
         ) x
-        WHERE r.id = x.id AND r.status IN ('scheduled', 'waiting')""",
-        [limit],
-    )
+        WHERE r.id = x.id AND r.status IN ('scheduled', 'waiting')"""
+    return move(update, arguments)
+
+
+def replace(run_id: int, *, by: str) -> list[Moved]:
+    """Cancels a run that was never claimed, because another takes its place; nothing if it was."""
+    update = """
+        UPDATE runs_run r SET status = 'cancelled', cancelled_by = %s, due_at = NULL,
+               finished_at = clock_timestamp()
+        WHERE r.id = %s AND r.status IN ('scheduled', 'queued') AND r.claim_token IS NULL"""
+    with transaction.atomic():
+        moved = move(update, [by[:200], run_id])
+        _note(moved, kind="replaced", actor=by[:200])
+    return moved
 
 
 def skip(*, limit: int = 1000) -> list[Moved]:

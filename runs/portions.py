@@ -13,12 +13,15 @@ _COLUMNS: Final = """id, job_id, job_version, group_id, campaign_id, status, pri
     created_at, queued_at, finished_at"""
 _BEGIN: Final = "0, j.max_attempts, 0, 0, '[]'::jsonb, '', ''"
 
+# Each by an index of its own (the constraints run_dedup_…).
+_OPEN: Final = """EXISTS (SELECT 1 FROM runs_run o WHERE o.job_id = j.id AND o.dedup_key = p.dedup_key AND {}
+        AND o.status IN ('scheduled', 'queued', 'running', 'waiting'))"""
 # What can't be queued is made as skipped: an inactive recipient, and one whose dedup key has an open run already
 # or comes a second time in this portion.
-_SKIPPED: Final = """CASE WHEN NOT p.is_active THEN 'The recipient is inactive.'
-    WHEN p.dedup_key IS NOT NULL AND (p.place > 1 OR EXISTS (
-        SELECT 1 FROM runs_run o WHERE o.job_id = j.id AND o.dedup_key = p.dedup_key
-          AND o.status IN ('scheduled', 'queued', 'running', 'waiting')))
+_SKIPPED: Final = f"""CASE WHEN NOT p.is_active THEN 'The recipient is inactive.'
+    WHEN p.dedup_key IS NOT NULL AND (p.place > 1 OR {_OPEN.format("NOT o.keeps_last")}
+        OR {_OPEN.format("o.keeps_last AND o.claim_token IS NULL")}
+        OR {_OPEN.format("o.keeps_last AND o.claim_token IS NOT NULL")})
     THEN 'A run with the same dedup key is open.' ELSE '' END"""
 
 # A portion is a span of run ids, behind `after` up to `upto`. The campaign is compared by an expression that no index

@@ -60,6 +60,11 @@ def _later(run: Run) -> Reason:
             "retry_delay",
             f"Attempt {run.attempt} of {run.max_attempts} failed; the next is due {_clock(run.due_at)}.",
         )
+    if run.due_at is not None and run.due_at <= timezone.now() and run.keeps_last:
+        same = Run.objects.open().filter(job_id=run.job_id, dedup_key=run.dedup_key, keeps_last=True)
+        started = same.filter(claim_token__isnull=False).values_list("pk", flat=True).first()
+        if started is not None:
+            return Reason("dedup_started", f"It waits for #{started}, which has the same dedup key, to end.")
     return Reason("not_due", f"It is due {_clock(run.due_at)}.")
 
 

@@ -101,7 +101,15 @@ class JobAdmin(JobActs):
             ("Reliability", {"fields": ("timeout_seconds", "max_attempts", *retries, "on_lost")}),
             (
                 "Limits",
-                {"fields": ("priority", "max_concurrent_runs", "dedup_key_template", "retain_for_seconds")},
+                {
+                    "fields": (
+                        "priority",
+                        "max_concurrent_runs",
+                        "dedup_key_template",
+                        "dedup_mode",
+                        "retain_for_seconds",
+                    )
+                },
             ),
             (
                 "Danger zone",

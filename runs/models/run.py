@@ -128,6 +128,8 @@ class Run(models.Model):
     tags = ArrayField(models.CharField(max_length=60), default=list)
     metadata = models.JSONField(default=dict)
     dedup_key = models.CharField(max_length=200, null=True)
+    # Whether it was launched while its job's dedup mode was to keep the last.
+    keeps_last = models.BooleanField(default=False, db_default=False)
     persistent = models.BooleanField(default=False)
     retain_for_seconds = models.PositiveBigIntegerField(null=True)
 
@@ -213,11 +215,26 @@ class Run(models.Model):
                 condition=~Q(status=Status.SKIPPED) | ~Q(skip_reason=""),
             ),
             models.CheckConstraint(name="run_empty_is_null", condition=~Q(dedup_key="") & ~Q(target="")),
-            # The dedup key: at most one open run for each job and key (product.md).
+            # The dedup key: at most one open run for each job and key (product.md) …
             models.UniqueConstraint(
-                name="run_one_open_a_dedup_key",
+                name="run_dedup_alone",
                 fields=["job", "dedup_key"],
-                condition=Q(dedup_key__isnull=False, status__in=OPEN),
+                condition=Q(dedup_key__isnull=False, keeps_last=False, status__in=OPEN),
+            ),
+            # … or one that waits for its start and one that was started, which is one that ever was claimed.
+            models.UniqueConstraint(
+                name="run_dedup_waiting",
+                fields=["job", "dedup_key"],
+                condition=Q(
+                    dedup_key__isnull=False, keeps_last=True, claim_token__isnull=True, status__in=OPEN
+                ),
+            ),
+            models.UniqueConstraint(
+                name="run_dedup_started",
+                fields=["job", "dedup_key"],
+                condition=Q(
+                    dedup_key__isnull=False, keeps_last=True, claim_token__isnull=False, status__in=OPEN
+                ),
             ),
             # A schedule fires once a slot, whatever the number of beats.
             models.UniqueConstraint(

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from jobs import form, priority, retry
-from jobs.models import Job
+from jobs.models import DedupMode, Job
 from jobs.parameters import InvalidParameters
 from runs import causes, launch, retention, strips, tallies
 from runs.durations import duration_words
@@ -121,7 +121,7 @@ def _policies(job: Job) -> list[tuple[str, str]]:
         ("When a worker is lost", "tried again" if job.on_lost == Job.OnLost.RETRY else "the run fails"),
         ("At a time", f"at most {job.max_concurrent_runs}" if job.max_concurrent_runs else "no limit"),
         ("Priority", lane),
-        ("Dedup key", job.dedup_key_template or "none"),
+        ("Dedup key", _dedup_words(job)),
         ("Runs are kept", retention.words(job)),
     ]
 
@@ -131,3 +131,13 @@ def _edit_url(job: Job) -> str:
         return reverse("admin:jobs_job_change", args=[job.pk])
     except NoReverseMatch:
         return ""
+
+
+def _dedup_words(job: Job) -> str:
+    words = {
+        DedupMode.RETURN_EXISTING: "one open run",
+        DedupMode.REPLACE_QUEUED: "one open run, the newest replaces one that was not started",
+        DedupMode.KEEP_LAST: "the newest waits for the one that was started",
+    }
+    key = job.dedup_key_template
+    return f"{key}: {words[DedupMode(job.dedup_mode)]}" if key else "none"

@@ -136,6 +136,7 @@ def test_any_other_slug_is_accepted(slug: str) -> None:
         ({"on_lost": "ignore"}, "on_lost is 'ignore'; expected 'retry' or 'fail'"),
         ({"memory_limit_mb": 100}, "without isolated=True"),
         ({"dedup_key": ""}, "dedup_key is empty"),
+        ({"dedup_mode": "first"}, "dedup_mode is 'first'; expected one of return_existing"),
         ({"dedup_key": "{a b}"}, "dedup_key '{a b}' has a '{'"),
         ({"tags": "nightly"}, "tags is 'nightly'; expected texts"),
         ({"priority": "urgent"}, "'urgent' is not a priority"),
