@@ -12,6 +12,7 @@ from runs.api import (
     campaigns,
     completion,
     dependencies,
+    deployments,
     jobs,
     launching,
     runs,
@@ -21,6 +22,7 @@ from runs.api import (
     trigger_edits,
     trigger_history,
     trigger_pauses,
+    trigger_slots,
 )
 from triggers.api import keys
 from triggers.api.preview import PreviewView
@@ -81,6 +83,14 @@ urlpatterns = [
     path(f"{_TRIGGER}/resume", trigger_pauses.ResumeTriggerView.as_view(), name="api-trigger-resume"),
     path(f"{_TRIGGER}/fire", trigger_edits.FireView.as_view(), name="api-trigger-fire"),
     path(f"{_TRIGGER}/history", trigger_history.TriggerHistoryView.as_view(), name="api-trigger-history"),
+    path(f"{_TRIGGER}/slots", trigger_slots.SlotsView.as_view(), name="api-trigger-slots"),
+    path(f"{_TRIGGER}/slots/run", trigger_slots.RunSlotsView.as_view(), name="api-trigger-slots-run"),
+    path(
+        f"{_TRIGGER}/slots/dismiss",
+        trigger_slots.DismissSlotsView.as_view(),
+        name="api-trigger-slots-dismiss",
+    ),
+    path(f"{_TRIGGER}/sync-deployment", deployments.SyncDeploymentView.as_view(), name="api-sync-deployment"),
     path("schedule/preview", PreviewView.as_view(), name="api-schedule-preview"),
     # Who changed what.
     path("audit", audit.ChangeListView.as_view(), name="api-audit"),

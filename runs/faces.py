@@ -52,7 +52,11 @@ FAILURES: Final[Mapping[str, Face]] = {
     FailureReason.ENGINE_LOST: LOST,
 }
 # What may become of a slot of a schedule besides a run.
-MISSED: Final = Face("lost", "missed", "amber")
+SLOTS: Final[Mapping[str, Face]] = {
+    "missed": Face("lost", "missed", "amber"),
+    "dismissed": Face("cancelled", "dismissed", "grey"),
+    "due": Face("scheduled", "in line", "blue"),
+}
 # How an attempt may end besides the statuses and failure reasons.
 ATTEMPTS: Final[Mapping[str, Face]] = {
     **STATUSES,
@@ -77,9 +81,9 @@ def face(run: HasStatus) -> Face:
     """The face of a run, or of a slot that led to none."""
     if run.is_cancelling:
         return CANCELLING
-    if run.status == "missed":
-        return MISSED
-    return FAILURES.get(run.failure_reason or "") or STATUSES.get(run.status, UNKNOWN)
+    return (
+        SLOTS.get(run.status) or FAILURES.get(run.failure_reason or "") or STATUSES.get(run.status, UNKNOWN)
+    )
 
 
 def attempt_face(outcome: str) -> Face:

@@ -16,6 +16,7 @@ from runs.views import (
     run_list,
     run_page,
     schedule_list,
+    schedule_page,
 )
 
 app_name = "pages"
@@ -36,6 +37,8 @@ urlpatterns = [
     path("schedules/", schedule_list.schedule_list, name="schedules"),
     path("audit/", audit_page.audit, name="audit"),
     path("audit/<int:number>/revert/", audit_page.revert, name="audit-revert"),
+    path("schedules/<int:number>/", schedule_page.schedule_page, name="schedule"),
+    path("schedules/<int:number>/slots/", schedule_page.decide, name="schedule-slots"),
     path("campaigns/", campaign_list.campaign_list, name="campaigns"),
     path("campaigns/new/", campaign_form.order_campaign, name="order-campaign"),
     path("campaigns/<int:number>/", campaign_page.campaign_page, name="campaign"),

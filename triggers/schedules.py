@@ -1,6 +1,6 @@
 """Decides which slots of a schedule come next, and which of those that came are to be run.
 
-A policy without side effects: `runs.firing` carries the decisions out. Slots are instants in UTC, computed by
+A policy: `runs.firing` carries the decisions out. Slots are instants in UTC, computed by
 the one cron engine from the slot before and never from the time of firing.
 """
 
@@ -9,9 +9,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import structlog
+from django.db.models import Q
+from django.db.models.functions import Now
+
 from triggers import cron
 from triggers.cron.cautions import never
 from triggers.models import Calendar, Misfire, Trigger
+
+log = structlog.get_logger(__name__)
 
 # A slot that fires within this time of its due time is on time; later, the misfire policy speaks.
 MISFIRE_AFTER = timedelta(seconds=60)
@@ -44,6 +50,24 @@ def next_slot(trigger: Trigger, *, after: datetime) -> datetime | None:
     if not slots or (trigger.ends_at is not None and slots[0] > trigger.ends_at):
         return None
     return slots[0]
+
+
+def put_in(trigger: Trigger, *, by: str) -> None:
+    """Puts the schedule into the scheduler, and has its next slot computed anew from now; nothing is caught up.
+
+    A slot that has come and waits to be fired stays where it is.
+    """
+    waiting = Q(enabled=True, next_run_at__lte=Now())
+    Trigger.objects.filter(pk=trigger.pk).exclude(waiting).update(
+        enabled=True, next_run_at=None, next_slot=None, exhausted=False, replan_from=Now()
+    )
+    log.info("schedule_put_in", trigger_id=trigger.pk, by=by)
+
+
+def take_out(trigger: Trigger, *, by: str) -> None:
+    """Takes the schedule out of the scheduler: nothing fires it until it is enabled again."""
+    Trigger.objects.filter(pk=trigger.pk).update(enabled=False, updated_at=Now())
+    log.info("schedule_taken_out", trigger_id=trigger.pk, by=by)
 
 
 def upcoming(trigger: Trigger, *, after: datetime, count: int) -> list[datetime]:

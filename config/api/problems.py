@@ -31,6 +31,7 @@ from runs.api.bodies import ForgedProvenance
 from runs.launch import LaunchRefused
 from triggers.dependencies import CircularDependency
 from triggers.keys import NotRotated
+from triggers.ledger import LedgerRefused
 from triggers.limits import LimitReached
 from triggers.reverting import RevertRefused
 
@@ -52,6 +53,7 @@ _FAULTY: tuple[tuple[type[Faulty], str, str, str], ...] = (
 # Refusals of ours that need no more than their own sentence.
 _REFUSED: tuple[tuple[type[Exception], str], ...] = (
     (PauseRefused, "refused"),
+    (LedgerRefused, "refused"),
     (idempotency.KeyReused, "idempotency_key_reused"),
 )
 # Exceptions of Django REST framework that need no more than their own sentence.

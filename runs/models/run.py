@@ -273,6 +273,12 @@ class Run(models.Model):
                 name="run_kind", fields=["trigger_kind", "-id"], condition=~Q(trigger_kind="campaign")
             ),
             models.Index(name="run_trigger", fields=["trigger", "-id"], condition=Q(trigger__isnull=False)),
+            # Whether a schedule's run before is still open, however many it had.
+            models.Index(
+                name="run_open_of_trigger",
+                fields=["trigger"],
+                condition=Q(trigger__isnull=False, status__in=OPEN),
+            ),
             models.Index(name="run_key", fields=["api_key", "-id"], condition=Q(api_key__isnull=False)),
             models.Index(name="run_by", fields=["created_by"], condition=Q(created_by__isnull=False)),
             models.Index(name="run_parent", fields=["parent"], condition=Q(parent__isnull=False)),

@@ -23,6 +23,7 @@ RUN_JOB = "jobs.run_job"
 CANCEL_RUN = "runs.cancel_run"
 RETRY_RUN = "runs.retry_run"
 VIEW_CHANGES = "jobs.view_change"
+FIRE_TRIGGER = "triggers.fire_trigger"
 
 # The end of "You may not …", for people who are refused.
 ACTS = {
@@ -31,6 +32,7 @@ ACTS = {
     CANCEL_RUN: "cancel runs",
     RETRY_RUN: "retry runs",
     VIEW_CHANGES: "see who changed what",
+    FIRE_TRIGGER: "fire triggers",
 }
 
 

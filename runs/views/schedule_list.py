@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -32,9 +32,12 @@ class Entry:
 
 
 def with_last_slot(triggers: QuerySet[Trigger]) -> QuerySet[Trigger]:
-    """Annotates the latest slot of the ledger: `last_slot`, `last_outcome`, `last_reason`, `last_run_id`."""
+    """Annotates the latest slot of the ledger: `last_slot`, `last_outcome`, `last_reason`, `last_run_id`,
+    and whether it `has_missed` slots that nobody decided about."""
     ledger = Occurrence.objects.filter(trigger=OuterRef("pk")).order_by("-slot")
+    missed = Occurrence.objects.filter(trigger=OuterRef("pk"), outcome=Occurrence.Outcome.MISSED)
     return triggers.annotate(
+        has_missed=Exists(missed),
         last_slot=Subquery(ledger.values("slot")[:1]),
         last_outcome=Subquery(ledger.values("outcome")[:1]),
         last_reason=Subquery(ledger.values("reason")[:1]),

@@ -29,7 +29,7 @@ from triggers.models import Kind
 # What a trigger's body may say depends on its kind, and a job that is to follow must be there.
 BEYOND_SCHEMAS = (
     *("/api/runs", "/api/jobs/{slug}/runs", "/api/campaigns", "/schedule/preview"),
-    *("/api/jobs/{slug}/triggers", "/triggers/{trigger}", "/available-upstream"),
+    *("/api/jobs/{slug}/triggers", "/triggers/{trigger}", "/available-upstream", "/slots", "/slots/run"),
     "/api/stats/triggers",
 )
 EXAMPLES = 10  # of each operation: about 20 seconds on two cores

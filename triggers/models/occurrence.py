@@ -12,6 +12,9 @@ from triggers.models.trigger import Trigger
 class Occurrence(models.Model):
     """One slot of one schedule and what became of it: the ledger, and the guard against firing twice.
 
+    `by` is who asked for a slot to be run after all (`due` until its turn comes), or dismissed it; `fired_at`
+    is when its run was launched, so that how late that was can be seen.
+
     `run_id` is no foreign key, because runs point here and not the other way, and because pruning a run
     must not reopen its slot.
     """
@@ -20,12 +23,16 @@ class Occurrence(models.Model):
         FIRED = "fired"
         SKIPPED = "skipped"
         MISSED = "missed"
+        DISMISSED = "dismissed"
+        DUE = "due"
 
     trigger = models.ForeignKey(Trigger, on_delete=models.CASCADE, related_name="occurrences")
     slot = models.DateTimeField()
     outcome = models.CharField(max_length=10, choices=Outcome)
     reason = models.CharField(max_length=300, blank=True, default="")
     run_id = models.BigIntegerField(null=True)
+    by = models.CharField(max_length=200, blank=True, default="", db_default="")
+    fired_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -33,8 +40,12 @@ class Occurrence(models.Model):
             models.UniqueConstraint(name="occurrence_once_a_slot", fields=["trigger", "slot"]),
             models.CheckConstraint(
                 name="occurrence_outcome_known",
-                condition=Q(outcome__in=("fired", "skipped", "missed")),
+                condition=Q(outcome__in=("fired", "skipped", "missed", "dismissed", "due")),
             ),
+        ]
+        indexes: ClassVar = [
+            models.Index(name="occurrence_missed", fields=["trigger", "slot"], condition=Q(outcome="missed")),
+            models.Index(name="occurrence_due", fields=["trigger", "slot"], condition=Q(outcome="due")),
         ]
 
     def __str__(self) -> str:
