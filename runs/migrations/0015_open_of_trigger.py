@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     # An index is built beside the work that goes on, which no transaction can do.
     atomic = False
 
-    dependencies: ClassVar = [("runs", "0012_campaign_events")]
+    dependencies: ClassVar = [("runs", "0014_dedup_modes")]
 
     operations: ClassVar = [
         AddIndexConcurrently(
