@@ -36,6 +36,7 @@ check: dev-packages ## Check format, lint, types, imports, templates, migrations
 
 # The environment that the checks take for a production site's; nothing of it is reached or stored.
 DEPLOYED = env -u DEBUG SECRET_KEY=$$($(RUN) -c 'import secrets; print(secrets.token_urlsafe(60))') \
+	HEADWAY_VAULT_KEYS=$$($(RUN) -c 'import secrets; print(secrets.token_urlsafe(40))') \
 	DATABASE_URL=postgresql://headway@localhost:1/headway BROKER_URL=redis://localhost:1/0 \
 	ALLOWED_HOSTS=headway.example PUBLIC_URL=https://headway.example HEADWAY_HTTPS=1 \
 	PYTHONWARNINGS=ignore::RuntimeWarning:django.core.management.commands.makemigrations

@@ -11,8 +11,10 @@ from runs.api import (
     campaign_records,
     campaigns,
     completion,
+    deliveries,
     dependencies,
     deployments,
+    events,
     jobs,
     launching,
     runs,
@@ -46,6 +48,7 @@ urlpatterns = [
         scheduled.TriggerScheduledJobView.as_view(),
         name="api-trigger-scheduled-job",
     ),
+    path("events/<uuid:public_id>", events.EventView.as_view(), name="api-event"),
     # Runs.
     path("runs", runs.RunListView.as_view(), name="api-runs"),
     path(_RUN, runs.RunView.as_view(), name="api-run"),
@@ -82,6 +85,12 @@ urlpatterns = [
     path(f"{_TRIGGER}/pause", trigger_pauses.PauseTriggerView.as_view(), name="api-trigger-pause"),
     path(f"{_TRIGGER}/resume", trigger_pauses.ResumeTriggerView.as_view(), name="api-trigger-resume"),
     path(f"{_TRIGGER}/fire", trigger_edits.FireView.as_view(), name="api-trigger-fire"),
+    path(
+        f"{_TRIGGER}/rotate-secret",
+        trigger_edits.RotateSecretView.as_view(),
+        name="api-trigger-rotate-secret",
+    ),
+    path(f"{_TRIGGER}/test", deliveries.SendTestView.as_view(), name="api-trigger-test"),
     path(f"{_TRIGGER}/history", trigger_history.TriggerHistoryView.as_view(), name="api-trigger-history"),
     path(f"{_TRIGGER}/slots", trigger_slots.SlotsView.as_view(), name="api-trigger-slots"),
     path(f"{_TRIGGER}/slots/run", trigger_slots.RunSlotsView.as_view(), name="api-trigger-slots-run"),
@@ -95,6 +104,10 @@ urlpatterns = [
     # Who changed what.
     path("audit", audit.ChangeListView.as_view(), name="api-audit"),
     path("audit/<int:change>/revert", audit.RevertChangeView.as_view(), name="api-audit-revert"),
+    # What came to event triggers.
+    path("deliveries", deliveries.DeliveryListView.as_view(), name="api-deliveries"),
+    path("deliveries/<int:delivery>", deliveries.DeliveryView.as_view(), name="api-delivery"),
+    path("deliveries/<int:delivery>/replay", deliveries.ReplayView.as_view(), name="api-delivery-replay"),
     # Keys.
     path("keys", keys.KeyListView.as_view(), name="api-keys"),
     path(_KEY, keys.KeyView.as_view(), name="api-key"),

@@ -11,6 +11,8 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 from django.template import TemplateDoesNotExist, TemplateSyntaxError, loader
 
+from triggers.vault import SHORTEST
+
 BROKERS = ("redis", "rediss", "redis+socket")
 
 
@@ -26,6 +28,19 @@ def secret_key(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
             id="headway.E001",
         )
     ]
+
+
+@register(Tags.security, deploy=True)
+def vault_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Without a key no webhook's secret can be stored; with one that is guessed they are stored in the clear."""
+    if not settings.VAULT_KEYS:
+        problem = "HEADWAY_VAULT_KEYS is not set: the secrets of webhooks can't be stored."
+    elif short := [key for key in settings.VAULT_KEYS if len(key) < SHORTEST]:
+        problem = f"HEADWAY_VAULT_KEYS has a key of {len(short[0])} characters; expected {SHORTEST} or more."
+    else:
+        return []
+    hint = f"Set it to {SHORTEST} random characters or more, and keep it: what it sealed is lost without it."
+    return [Error(problem, hint=hint, id="headway.E005")]
 
 
 @register(Tags.compatibility, deploy=True)

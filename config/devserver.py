@@ -170,6 +170,7 @@ class Site:
             "HEADWAY_STOP_GRACE_SECONDS": str(GRACE_SECONDS),
             "PUBLIC_URL": self.url,
             "SECRET_KEY": self.home.secret_key(),
+            "HEADWAY_VAULT_KEYS": self.home.vault_key(),
             **({"DATABASE_URL": self.postgres.url} if self.postgres else {}),
             **({"BROKER_URL": self.valkey.url} if self.valkey else {}),
         }

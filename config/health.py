@@ -19,6 +19,8 @@ from redis import RedisError
 from jobs.priority import LANES
 from runs.beat import NAME as BEAT
 from runs.models import Heartbeat, Worker
+from triggers import vault
+from triggers.models import Secret
 
 # Beat notes that it lives at least once a second; a busy machine or a slow database may delay that.
 BEAT_ALIVE = timedelta(seconds=15)
@@ -45,6 +47,7 @@ def _database() -> Iterator[Check]:
         "migrations": _migrations,
         **{f"worker:{lane}": partial(_worker, lane) for lane in LANES},
         "beat": beat,
+        "vault": _vault,
     }
     error: DatabaseError | None = None
     for name, check in known.items():
@@ -121,6 +124,19 @@ def beat() -> Check:
         ok=alive,
         detail="Alive." if alive else f"No beat was alive in the last {BEAT_ALIVE.seconds} s.",
         remedy="Start it: `celery -A config beat`. Until then no schedule fires.",
+    )
+
+
+def _vault() -> Check:
+    """Whether every stored secret can be opened."""
+    lost = Secret.objects.exclude(key_id__in=vault.known_keys()).count()
+    return Check(
+        name="vault",
+        ok=not lost,
+        detail=f"No key opens {lost} stored secret{'s' if lost > 1 else ''}."
+        if lost
+        else "Opens every secret.",
+        remedy="Add the key that sealed them to HEADWAY_VAULT_KEYS. Until then their webhooks are answered with 503.",
     )
 
 

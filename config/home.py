@@ -16,6 +16,7 @@ ENVIRONMENT = "environment.json"  # how the other commands of this checkout reac
 ACCESS = "access.json"  # the first login and the first API key
 QUICKSTART = "quickstart.json"  # what `up` prints, and the process ids, while the site is ready
 SIGNING = "secret_key"
+VAULT = "vault_key"
 LOCK = "lock"
 POSTGRES = "postgres"
 SOCKETS = "sockets"  # a link to the folder with a short path
@@ -82,7 +83,14 @@ class Home:
 
     def secret_key(self) -> str:
         """The site's secret key, made when there is none."""
-        path = self / SIGNING
+        return self._secret(SIGNING)
+
+    def vault_key(self) -> str:
+        """The key of the site's vault, made when there is none."""
+        return self._secret(VAULT)
+
+    def _secret(self, name: str) -> str:
+        path = self / name
         if not path.exists():
             _write(path, secrets.token_urlsafe(50))
         return path.read_text().strip()
@@ -107,7 +115,7 @@ class Home:
 
     def reset(self) -> None:
         """Remove all that `up` ever kept here, and nothing else."""
-        self.forget(ENVIRONMENT, ACCESS, QUICKSTART, SIGNING)
+        self.forget(ENVIRONMENT, ACCESS, QUICKSTART, SIGNING, VAULT)
         for name in (POSTGRES, f"{POSTGRES}.new"):
             with contextlib.suppress(FileNotFoundError):
                 shutil.rmtree(self / name)

@@ -35,6 +35,8 @@ if not SECRET_KEY:
     # that serves or stores may run on this value: `check --deploy` refuses it (config.checks), and so
     # do the web and worker processes, which are started with a key of their own by `up`.
     SECRET_KEY = "insecure-" + "0" * 50
+# What the vault seals secrets with (`triggers.vault`): the first one seals, all of them open.
+VAULT_KEYS = env.list("HEADWAY_VAULT_KEYS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # The address people reach the site by: links in notifications, the curl line on a job's page.
@@ -185,6 +187,8 @@ STATISTICS_DAYS = env.int("HEADWAY_STATISTICS_DAYS", default=400)
 for _name, _days in (("HEADWAY_RETAIN_DAYS", RETAIN_DAYS), ("HEADWAY_STATISTICS_DAYS", STATISTICS_DAYS)):
     if not 0 <= _days <= 36_500:
         raise ImproperlyConfigured(f"{_name} is {_days}; expected 0 (for ever) to 36500 days.")
+# Deliveries of events are kept for so many days.
+DELIVERY_DAYS = env.int("HEADWAY_DELIVERY_DAYS", default=30)
 
 # Programs a `command` job may start, by name or absolute path; `python` is this interpreter.
 COMMAND_PROGRAMS = env.list("HEADWAY_COMMAND_PROGRAMS", default=["python"])

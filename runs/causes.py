@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from runs.launch import Cause
 from runs.models import Run, TriggerKind
 from triggers import dependencies
-from triggers.models import ApiKey, Trigger
+from triggers.models import ApiKey, Delivery, Trigger
 
 
 def actor(*, user: User | None, api_key: ApiKey | None) -> str:
@@ -52,6 +52,25 @@ def dependency(*, trigger: Trigger, endings: Sequence[Run]) -> Cause:
         trigger=trigger,
         parent=endings[-1],
         context={"upstream": upstream},
+    )
+
+
+def event(
+    *, trigger: Trigger, deliveries: Sequence[Delivery], by: str = "", parent: Run | None = None
+) -> Cause:
+    """A message, or several gathered ones, came to the address that `trigger` hears of; `by` replayed it."""
+    last = deliveries[-1]
+    name = f" {last.event}" if last.event else ""
+    what = f"Event{name} at {last.trigger.label}, delivery {last.pk}"
+    if len(deliveries) > 1:
+        what = f"{len(deliveries)} events at {last.trigger.label}, deliveries {deliveries[0].pk} to {last.pk}"
+    told = {"event": last.event, "delivery": last.pk, "deliveries": [each.pk for each in deliveries[:100]]}
+    return Cause(
+        kind=TriggerKind.EVENT,
+        sentence=f"{what}{f', replayed by {by}' if by else ''}",
+        trigger=trigger,
+        parent=parent,
+        context=told,
     )
 
 

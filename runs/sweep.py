@@ -14,7 +14,17 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
 
-from runs import dispatch, followers, lifecycle, progress, retention, tallies, tending
+from runs import (
+    deliveries,
+    dispatch,
+    followers,
+    lifecycle,
+    progress,
+    reactions,
+    retention,
+    tallies,
+    tending,
+)
 from runs.models import Heartbeat, Idempotency, Lane, Run, Worker, WorkerProcess
 from runs.status import Status
 from triggers import key_use
@@ -24,6 +34,7 @@ log = structlog.get_logger(__name__)
 NAME = "sweep"
 IDEMPOTENCY_HOURS = 24
 FOLLOWING = (followers.follow_left_over, followers.expire)
+EVENTS = (reactions.fire_batches, deliveries.forget)
 
 
 def run_for_ever() -> None:
@@ -67,6 +78,7 @@ def run(now: datetime) -> bool:
         partial(key_use.prune, now),
         refill,
         *FOLLOWING,
+        *EVENTS,
     ):
         _repair(repair)
     return True

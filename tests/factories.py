@@ -10,6 +10,7 @@ from runs import causes, launch, lifecycle, workers
 from runs.claims import Claim, Wish
 from runs.models import Run, WorkerProcess
 from triggers import dependencies
+from triggers.events import secrets
 from triggers.models import Kind, Trigger
 
 _numbers = count(1)
@@ -53,6 +54,15 @@ def make_dependency(*upstreams: Job, job: Job | None = None, **fields: Any) -> T
     trigger = Trigger(**{"job": job or make_job(), "condition": "on_success", "name": "next", **fields})
     dependencies.save(trigger, upstreams=upstreams or (make_job(),))
     return trigger
+
+
+def make_event(job: Job | None = None, *, secret: str | None = None, **fields: Any) -> tuple[Trigger, str]:
+    """An event trigger with an address of its own, by HMAC unless told; and its secret."""
+    given: dict[str, Any] = {"scheme": "hmac", "name": "orders", **fields}
+    trigger = Trigger(job=job or make_job(), kind=Kind.EVENT, **given)
+    trigger.full_clean()
+    trigger.save()
+    return trigger, secrets.replace(trigger, secret=secret)
 
 
 def make_run(job: Job | None = None, **request: Any) -> Run:

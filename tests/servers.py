@@ -108,6 +108,7 @@ os.environ.update(
     DJANGO_SETTINGS_MODULE="config.settings",
     HEADWAY_DEMO="1",
     HEADWAY_HOME=str(SERVERS.folder / "home"),
+    HEADWAY_VAULT_KEYS=secrets.token_urlsafe(40),
     SECRET_KEY=secrets.token_urlsafe(50),
 )
 for name in ("DEBUG", "ALLOWED_HOSTS", "HEADWAY_WEB", "HEADWAY_PORT", "HEADWAY_COMMAND_PROGRAMS"):

@@ -99,6 +99,7 @@ def environment_for(database: str, *, host: Path) -> dict[str, str]:
         "DATABASE_URL": f"postgresql://headway@/{database}?host={host}",
         "BROKER_URL": settings.BROKER_URL,
         "SECRET_KEY": settings.SECRET_KEY,
+        "HEADWAY_VAULT_KEYS": ",".join(settings.VAULT_KEYS),
         "HEADWAY_HOME": os.environ["HEADWAY_HOME"],
         "HEADWAY_DEMO": "1",
     }

@@ -80,6 +80,27 @@ _TYPES: Final = (
         "Send `Authorization: Bearer hw_…` (or `Token hw_…`) with a key that a person of this site issued.",
     ),
     ProblemType(
+        "invalid_signature",
+        401,
+        "The signature does not hold",
+        "The delivery has no signature, one that no valid secret makes of exactly these bytes, or an old timestamp.",
+        "Compare the secret and the scheme with those of the trigger, and the clocks. The inbox shows the delivery.",
+    ),
+    ProblemType(
+        "unreadable_event",
+        400,
+        "The event can't be read",
+        "The signature holds, but the body is neither JSON, nor a form, nor plain text in UTF-8.",
+        "Have the sender send JSON.",
+    ),
+    ProblemType(
+        "vault_locked",
+        503,
+        "Secrets can't be opened",
+        "The site has no key for its stored secrets, or not the one that sealed this one. Nothing was accepted.",
+        "Set HEADWAY_VAULT_KEYS to the key that sealed them; `manage.py doctor` says more.",
+    ),
+    ProblemType(
         "permission_denied",
         403,
         "Not allowed",

@@ -22,6 +22,8 @@ PATH: Final[Mapping[str, tuple[wire.Schema, str]]] = {
     "trigger": ({"type": "integer", "minimum": 1, "maximum": 2**63 - 1}, "The trigger's id."),
     "key": ({"type": "string", "pattern": "^(hw_)?[0-9a-f]{1,16}$"}, "The key's public part."),
     "change": ({"type": "integer", "minimum": 1, "maximum": 2**63 - 1}, "The change's id."),
+    "public_id": ({"type": "string", "format": "uuid"}, "The public id of an event trigger."),
+    "delivery": ({"type": "integer", "minimum": 1, "maximum": 2**63 - 1}, "The delivery's id."),
     "campaign": ({"type": "integer", "minimum": 1, "maximum": 2**63 - 1}, "The campaign's id."),
 }
 Place = Literal["query", "path", "header", "cookie"]

@@ -30,10 +30,12 @@ from runs import idempotency
 from runs.api.bodies import ForgedProvenance
 from runs.launch import LaunchRefused
 from triggers.dependencies import CircularDependency
+from triggers.events.base import Rejected, Unreadable
 from triggers.keys import NotRotated
 from triggers.ledger import LedgerRefused
 from triggers.limits import LimitReached
 from triggers.reverting import RevertRefused
+from triggers.vault import VaultLocked
 
 log = structlog.get_logger(__name__)
 
@@ -56,8 +58,11 @@ _REFUSED: tuple[tuple[type[Exception], str], ...] = (
     (LedgerRefused, "refused"),
     (idempotency.KeyReused, "idempotency_key_reused"),
 )
-# Exceptions of Django REST framework that need no more than their own sentence.
+# Exceptions that need no more than their own sentence.
 _PLAIN: tuple[tuple[type[Exception], str], ...] = (
+    (Rejected, "invalid_signature"),
+    (Unreadable, "unreadable_event"),
+    (VaultLocked, "vault_locked"),
     (exceptions.NotAuthenticated, "not_authenticated"),
     (exceptions.AuthenticationFailed, "not_authenticated"),
     (exceptions.PermissionDenied, "permission_denied"),

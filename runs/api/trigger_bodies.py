@@ -16,6 +16,7 @@ from jobs.inputs import unmasked
 from jobs.models import Job
 from jobs.parameters import InvalidParameters
 from jobs.wire import InvalidBody
+from runs.api.event_bodies import FIELDS
 from triggers import cron, rates
 from triggers.models import Calendar, Condition, Kind, Misfire, Needs, Overlap, Trigger
 from triggers.visibility import visible_jobs
@@ -75,6 +76,7 @@ OF_KIND: Final[Mapping[str, Mapping[str, wire.Schema]]] = {
             "description": "Parameters by JSON Pointer into the upstream run, such as /result/rows.",
         },
     },
+    Kind.EVENT: FIELDS,
 }
 REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {Kind.SCHEDULE: ("cron",), Kind.DEPENDENCY: ("upstream",)}
 # What each field is without being named, when a trigger is made or written whole.
@@ -82,12 +84,14 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "name": "", "enabled": True, "priority": None, "parameters": {}, "rate_limit": None, "timezone": "UTC",
     "misfire": Misfire.RUN_ONCE, "misfire_limit": 10, "overlap": Overlap.SKIP, "jitter_seconds": 0,
     "starts_at": None, "ends_at": None, "calendars": [], "condition": Condition.ON_SUCCESS, "delay_minutes": 0,
-    "needs": Needs.ANY, "window_minutes": 24 * 60, "mapping": {},
+    "needs": Needs.ANY, "window_minutes": 24 * 60, "mapping": {}, "scheme": "", "scheme_options": {},
+    "events": [], "filter": {}, "parent_pointer": "", "debounce_seconds": 0, "debounce_limit": 100,
+    "debounce_pointer": "",
 }  # fmt: skip
 
 
 # What is stored in tables of its own, when the trigger is.
-ELSEWHERE: Final = frozenset({"upstream", "calendars"})
+ELSEWHERE: Final = frozenset({"upstream", "calendars", "source", "secret"})
 
 
 def schema(kind: str, *, whole: bool, named: bool = False) -> dict[str, Any]:
@@ -113,11 +117,12 @@ def schema(kind: str, *, whole: bool, named: bool = False) -> dict[str, Any]:
 
 
 READ_ONLY: Final = frozenset(
-    {"id", "public_id", "job", "next_run_at", "last_run_at", "upstreams", "scheme", "links"}
+    {"id", "public_id", "job", "next_run_at", "last_run_at", "upstreams", "links"}
     | {"paused_at", "paused_by", "paused_reason", "paused_until"}
+    | {"address", "secrets"}
     | {"fired_count", "last_fired_at", "success_rate", "created_at", "updated_at"}
 )
-MADE: Final = (Kind.SCHEDULE.value, Kind.DEPENDENCY.value)
+MADE: Final = (Kind.SCHEDULE.value, Kind.DEPENDENCY.value, Kind.EVENT.value)
 NEW: Final[wire.Schema] = {
     "type": "object",
     "required": ["kind"],

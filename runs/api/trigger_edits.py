@@ -13,15 +13,25 @@ from rest_framework.response import Response
 from jobs import wire
 from jobs.endpoint import Endpoint, described
 from jobs.faults import Fault
-from jobs.wire import InvalidHeader
+from jobs.wire import InvalidBody, InvalidHeader
 from runs import causes, launch
-from runs.api import bodies, trigger_bodies
+from runs.api import bodies, event_bodies, trigger_bodies
 from runs.api.dependencies import hide
 from runs.api.finding import caller, find_job, in_chain
 from runs.api.launching import LaunchView
-from runs.api.triggers import TriggerListView, TriggerSerializer, TriggerView, find_trigger, trigger_objects
+from runs.api.triggers import (
+    MadeTriggerSerializer,
+    RotatedSerializer,
+    TriggerListView,
+    TriggerSerializer,
+    TriggerView,
+    find_trigger,
+    secrets_of,
+    trigger_objects,
+)
 from runs.launch import Launched, LaunchRefused
 from triggers import dependencies, limits
+from triggers.events import secrets
 from triggers.models import Kind, Trigger
 
 _TAG: Final = re.compile(r'\*|"([0-9]{1,10})"')
@@ -29,6 +39,16 @@ NOTHING: Final[Mapping[int, Any]] = {204: None}
 FIRE: Final[wire.Schema] = {
     "type": "object",
     "properties": {"parameters": {"type": "object", "description": "Over the trigger's own."}},
+    "additionalProperties": False,
+}
+
+
+ROTATE: Final[wire.Schema] = {
+    "type": "object",
+    "properties": {
+        "secret": {"type": "string", "minLength": 1, "maxLength": 500, "writeOnly": True},
+        "grace_seconds": {"type": "number", "minimum": 0, "maximum": secrets.LONGEST_GRACE},
+    },
     "additionalProperties": False,
 }
 
@@ -48,15 +68,19 @@ class TriggersView(TriggerListView):
         """What a person needs for this method."""
         return "triggers.add_trigger" if self.request.method == "POST" else "triggers.view_trigger"
 
-    @described(body=trigger_bodies.NEW, answers={201: TriggerSerializer})
+    @described(body=trigger_bodies.NEW, answers={201: MadeTriggerSerializer})
     def post(self, request: Request, slug: str) -> Response:
-        """Make a schedule or a dependency; a job has its remote trigger already."""
+        """Make a schedule, a dependency or an event trigger; a job has its remote trigger already.
+
+        The answer to an event trigger shows the `secret` that was made for it, this once.
+        """
         job = find_job(request, slug)
         body = trigger_bodies.new(request)
         trigger = Trigger(job=job, kind=body["kind"])
-        written(request, trigger, body, whole=True)
+        with transaction.atomic():
+            secret = written(request, trigger, body, whole=True)
         address = request.build_absolute_uri(f"/api/jobs/{job.slug}/triggers/{trigger.pk}")
-        return answer(trigger, status=201, headers={"Location": address})
+        return answer(trigger, status=201, headers={"Location": address}, secret=secret)
 
 
 class TriggerEditView(TriggerView):
@@ -88,6 +112,8 @@ class TriggerEditView(TriggerView):
         def remove(found: Trigger) -> None:
             if found.kind == Kind.REMOTE:
                 raise LaunchRefused("A job keeps its remote trigger: disable it instead.")
+            if found.listeners.exists():
+                raise LaunchRefused("Other triggers hear of what comes to its address: remove those first.")
             found.delete()
 
         held(request, slug, trigger, remove)
@@ -96,7 +122,12 @@ class TriggerEditView(TriggerView):
     def _change(self, request: Request, slug: str, number: int, *, whole: bool) -> Response:
         kind = find_trigger(request, slug, number).kind
         body = wire.body(request, trigger_bodies.schema(kind, whole=whole))
-        return answer(held(request, slug, number, lambda found: written(request, found, body, whole=whole)))
+        made: list[str | None] = []
+
+        def change(found: Trigger) -> None:
+            made.append(written(request, found, body, whole=whole))
+
+        return answer(held(request, slug, number, change), secret=made[0])
 
 
 class EnableView(Endpoint):
@@ -154,26 +185,59 @@ class FireView(LaunchView):
         return self.launched(request, make, message=f"Fired '{found.label}' of '{found.job.name}' by hand")
 
 
-def written(request: Request, trigger: Trigger, body: Mapping[str, Any], *, whole: bool) -> None:
-    """Lays `body` on the trigger and stores it.
+class RotateSecretView(Endpoint):
+    """Replace the secret of an event trigger's address."""
 
-    Raises InvalidBody, InvalidParameters, NotFound and `triggers.dependencies.CircularDependency`.
+    required_permission: ClassVar = "triggers.change_trigger"
+    body_schema = ROTATE
+    answers: ClassVar = {200: RotatedSerializer}
+
+    def post(self, request: Request, slug: str, trigger: int) -> Response:
+        """Replace the secret of an event trigger's address; those before it stay valid for `grace_seconds`.
+
+        The answer shows a secret that was made, this once.
+        """
+        body = wire.body(request, self.body_schema)
+        given, grace = body.get("secret"), float(body.get("grace_seconds", secrets.GRACE_SECONDS))
+        text = ""
+
+        def rotate(found: Trigger) -> None:
+            nonlocal text
+            if found.kind != Kind.EVENT or found.source_id is not None:
+                raise LaunchRefused(f"Trigger {found.pk} has no address of its own, and so no secret.")
+            try:
+                text = secrets.replace(found, secret=given, grace_seconds=grace)
+            except secrets.InvalidSecret as error:
+                raise InvalidBody([Fault(pointer="/secret", code="value", detail=str(error))]) from None
+
+        found = held(request, slug, trigger, rotate)
+        told = {"trigger": found.pk, "secret": text if given is None else None}
+        return Response(RotatedSerializer({**told, "secrets": secrets_of(found)}).data)
+
+
+def written(request: Request, trigger: Trigger, body: Mapping[str, Any], *, whole: bool) -> str | None:
+    """Lays `body` on the trigger and stores it; returns the secret that was made for it, if one was.
+
+    Raises VaultLocked, InvalidBody, InvalidParameters, NotFound and `triggers.dependencies.CircularDependency`.
     """
     trigger_bodies.lay(trigger, body, whole=whole)
     try:
         if trigger.kind == Kind.DEPENDENCY:
             given = trigger_bodies.upstreams(request, body)
             dependencies.save(trigger, upstreams=given or list(trigger.upstreams.all()))
-        else:
-            kept = trigger_bodies.calendars(body, whole=whole) if trigger.kind == Kind.SCHEDULE else None
-            trigger.full_clean()
-            trigger.save()
-            if kept is not None:
-                trigger.calendars.set(kept)
+            return None
+        if trigger.kind == Kind.EVENT:
+            event_bodies.lay_source(request, trigger, body, whole=whole)
+        kept = trigger_bodies.calendars(body, whole=whole) if trigger.kind == Kind.SCHEDULE else None
+        trigger.full_clean()
+        trigger.save()
+        if kept is not None:
+            trigger.calendars.set(kept)
     except ValidationError as error:
         raise trigger_bodies.refused(error) from None
     except dependencies.CircularDependency as error:
         raise hide(request, error) from None
+    return event_bodies.settle_secret(trigger, body.get("secret")) if trigger.kind == Kind.EVENT else None
 
 
 def held(request: Request, slug: str, number: int, act: Callable[[Trigger], None]) -> Trigger:
@@ -189,11 +253,18 @@ def held(request: Request, slug: str, number: int, act: Callable[[Trigger], None
     return found
 
 
-def answer(trigger: Trigger, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """The trigger as it stands now, and its version."""
+def answer(
+    trigger: Trigger,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    secret: str | None = None,
+) -> Response:
+    """The trigger as it stands now, its version, and the secret that was made for it."""
     fresh = Trigger.objects.select_related("job").get(pk=trigger.pk)
     tag = {"ETag": f'"{fresh.version}"'}
-    return Response(trigger_objects([fresh])[0], status=status, headers={**tag, **(headers or {})})
+    body = trigger_objects([fresh])[0] | ({"secret": secret} if secret or status == 201 else {})
+    return Response(body, status=status, headers={**tag, **(headers or {})})
 
 
 def _match(request: Request, version: int) -> None:

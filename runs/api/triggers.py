@@ -1,9 +1,10 @@
 """Reading a job's triggers: what they are, how often they fired, and each time they should have."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.db.models import QuerySet
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import generics, serializers
 from rest_framework.exceptions import NotFound
@@ -12,23 +13,32 @@ from rest_framework.response import Response
 
 from jobs import parameters, wire
 from jobs.endpoint import Endpoint
-from jobs.fields import Absent, Instant, Text, Value
+from jobs.fields import Instant, Text, Value
 from runs import usage
 from runs.api.finding import find_job
+from triggers.events import schemes
+from triggers.events.addresses import address_of
 from triggers.models import Condition, Kind, Misfire, Needs, Overlap, Trigger
 
 PERMISSION = "triggers.view_trigger"
+SECRETS: Final[wire.Schema] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"created_at": wire.INSTANT, "expires_at": wire.INSTANT_OR_NULL},
+    },
+}
 
 
 class Only(Value):
-    """A field that one kind of triggers has a use for, and that is null for the others."""
+    """A field that some kinds of triggers have a use for, and that is null for the others."""
 
-    def __init__(self, kind: Kind, schema: wire.Schema, **options: Any) -> None:
+    def __init__(self, kinds: Kind | Sequence[Kind], schema: wire.Schema, **options: Any) -> None:
         super().__init__(schema, **options)
-        self.kind = kind
+        self.kinds = (kinds,) if isinstance(kinds, Kind) else kinds
 
     def get_attribute(self, instance: Trigger) -> Any:
-        return super().get_attribute(instance) if instance.kind == self.kind else None
+        return super().get_attribute(instance) if instance.kind in self.kinds else None
 
 
 class TriggerSerializer(serializers.Serializer[Trigger]):
@@ -66,8 +76,19 @@ class TriggerSerializer(serializers.Serializer[Trigger]):
     delay_minutes = Only(Kind.DEPENDENCY, wire.WHOLE_OR_NULL)
     needs = Only(Kind.DEPENDENCY, {"type": ["string", "null"], "enum": [*Needs.values, None]})
     window_minutes = Only(Kind.DEPENDENCY, wire.WHOLE_OR_NULL)
-    mapping = Only(Kind.DEPENDENCY, wire.OBJECT_OR_NULL)
-    scheme = Absent(wire.TEXT_OR_NULL)
+    mapping = Only((Kind.DEPENDENCY, Kind.EVENT), wire.OBJECT_OR_NULL)
+
+    scheme = Text({"type": ["string", "null"], "enum": [*schemes.SCHEMES, None]})
+    scheme_options = Only(Kind.EVENT, wire.OBJECT_OR_NULL)
+    address = serializers.SerializerMethodField()
+    secrets = serializers.SerializerMethodField()
+    vars()["source"] = Only(Kind.EVENT, wire.WHOLE_OR_NULL, source="source_id")
+    events = Only(Kind.EVENT, {"type": ["array", "null"], "items": {"type": "string"}})
+    filter = Only(Kind.EVENT, wire.OBJECT_OR_NULL)
+    parent_pointer = Only(Kind.EVENT, wire.TEXT_OR_NULL)
+    debounce_seconds = Only(Kind.EVENT, wire.WHOLE_OR_NULL)
+    debounce_limit = Only(Kind.EVENT, wire.WHOLE_OR_NULL)
+    debounce_pointer = Only(Kind.EVENT, wire.TEXT_OR_NULL)
 
     fired_count = serializers.SerializerMethodField()
     last_fired_at = serializers.SerializerMethodField()
@@ -109,6 +130,16 @@ class TriggerSerializer(serializers.Serializer[Trigger]):
         """The slugs of the jobs it follows."""
         return [job.slug for job in trigger.upstreams.all()]
 
+    @extend_schema_field(dict(wire.TEXT_OR_NULL))
+    def get_address(self, trigger: Trigger) -> str | None:
+        """Where its deliveries are sent to."""
+        return address_of(trigger) if trigger.scheme else None
+
+    @extend_schema_field(dict(SECRETS))
+    def get_secrets(self, trigger: Trigger) -> list[dict[str, Any]]:
+        """When each valid secret of its address was given and until when it is valid; never the secret."""
+        return secrets_of(trigger) if trigger.scheme else []
+
     @extend_schema_field(dict(wire.WHOLE))
     def get_fired_count(self, trigger: Trigger) -> int:
         return self._usage(trigger).fired
@@ -125,6 +156,32 @@ class TriggerSerializer(serializers.Serializer[Trigger]):
     def _usage(self, trigger: Trigger) -> usage.Usage:
         found: usage.Usage = self.context["usage"][trigger.pk]
         return found
+
+
+class MadeTriggerSerializer(TriggerSerializer):
+    """A trigger that was made just now, and the secret that was made for its address."""
+
+    secret = Value(wire.TEXT_OR_NULL)
+
+
+class RotatedSerializer(serializers.Serializer[Any]):
+    """The secrets of an event trigger's address; `secret` is a new one that was made, and shown only here."""
+
+    trigger = Value(wire.WHOLE)
+    secret = Value(wire.TEXT_OR_NULL)
+    secrets = Value(SECRETS)
+
+
+def secrets_of(trigger: Trigger) -> list[dict[str, Any]]:
+    """What may be known of the valid secrets of the trigger's address, the newest first."""
+    return [
+        {
+            "created_at": wire.instant_text(each.created_at),
+            "expires_at": wire.instant_text(each.expires_at) if each.expires_at else None,
+        }
+        for each in sorted(trigger.secrets.all(), key=lambda secret: -secret.pk)
+        if each.expires_at is None or each.expires_at > timezone.now()
+    ]
 
 
 def trigger_objects(triggers: Sequence[Trigger]) -> list[dict[str, Any]]:
@@ -154,9 +211,8 @@ class TriggerListView(generics.ListAPIView[Trigger]):
     def get_queryset(self) -> QuerySet[Trigger]:
         """The triggers of the job in the address."""
         job = find_job(self.request, self.kwargs["slug"])
-        return (
-            Trigger.objects.select_related("job").prefetch_related("upstreams", "calendars").filter(job=job)
-        )
+        found = Trigger.objects.select_related("job").filter(job=job)
+        return found.prefetch_related("upstreams", "calendars", "secrets")
 
     def list(self, request: Request, *arguments: Any, **options: Any) -> Response:
         """List a job's triggers, newest first."""

@@ -23,6 +23,7 @@ RUN_JOB = "jobs.run_job"
 CANCEL_RUN = "runs.cancel_run"
 RETRY_RUN = "runs.retry_run"
 VIEW_CHANGES = "jobs.view_change"
+VIEW_DELIVERIES = "triggers.view_delivery"
 FIRE_TRIGGER = "triggers.fire_trigger"
 
 # The end of "You may not …", for people who are refused.
@@ -32,6 +33,7 @@ ACTS = {
     CANCEL_RUN: "cancel runs",
     RETRY_RUN: "retry runs",
     VIEW_CHANGES: "see who changed what",
+    VIEW_DELIVERIES: "see deliveries",
     FIRE_TRIGGER: "fire triggers",
 }
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import prefetch_related_objects
+from django.db.models import OuterRef, Subquery, prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
@@ -25,7 +25,7 @@ from runs.views.run_list import listed, rights
 from runs.views.schedule_list import entries, loaded
 from runs.views.schedule_words import coming
 from triggers import dependencies
-from triggers.models import Kind, Trigger
+from triggers.models import Kind, Reaction, Trigger
 
 HISTORY = 10
 SLOTS = 3
@@ -88,6 +88,8 @@ def _show(request: HttpRequest, job: Job, shown: LaunchForm) -> HttpResponse:
         "priorities": priority.NAMES,
         "schedules": [(entry, coming(entry.trigger, now=now, count=SLOTS)) for entry in schedules],
         "follows": _follows(triggers),
+        "events": _events(triggers),
+        "site_url": request.build_absolute_uri("/").rstrip("/"),
         "followers": [(each, dependencies.described(each, [job])) for each in dependencies.of(job)],
         "remote": next((trigger for trigger in triggers if trigger.kind == Kind.REMOTE), None),
         "counts": tallies.of_job(job.pk),
@@ -105,6 +107,17 @@ def _follows(triggers: Sequence[Trigger]) -> list[tuple[Trigger, str]]:
     found = [trigger for trigger in triggers if trigger.kind == Kind.DEPENDENCY]
     prefetch_related_objects(found, "upstreams")
     return [(trigger, dependencies.described(trigger, list(trigger.upstreams.all()))) for trigger in found]
+
+
+def _events(triggers: Sequence[Trigger]) -> list[tuple[Trigger, Reaction | None]]:
+    """The event triggers among the job's triggers, each with what came of its last delivery."""
+    found = [trigger for trigger in triggers if trigger.kind == Kind.EVENT]
+    prefetch_related_objects(found, "source")
+    newest = Reaction.objects.filter(trigger=OuterRef("pk")).order_by("-pk").values("pk")[:1]
+    last = Trigger.objects.filter(pk__in=[each.pk for each in found]).values_list("pk", Subquery(newest))
+    reactions = Reaction.objects.in_bulk([pk for _, pk in last if pk]) if found else {}
+    latest = {reaction.trigger_id: reaction for reaction in reactions.values()}
+    return [(trigger, latest.get(trigger.pk)) for trigger in found]
 
 
 def _calls(request: HttpRequest, job: Job) -> dict[str, Any]:

@@ -8,8 +8,17 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
+from runs import deliveries
 from tests.admin.conftest import Login
-from tests.factories import make_dependency, make_job, make_run, make_schedule, make_slot, make_user
+from tests.factories import (
+    make_dependency,
+    make_event,
+    make_job,
+    make_run,
+    make_schedule,
+    make_slot,
+    make_user,
+)
 from triggers import keys
 from triggers.models import Calendar
 
@@ -20,6 +29,7 @@ def cast() -> None:
     job = make_job()
     make_schedule(job)
     make_dependency(job)
+    deliveries.send_test(make_event(job)[0])
     make_run(job)
     make_slot()
     keys.issue(name="ci", owner=make_user())

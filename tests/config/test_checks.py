@@ -13,6 +13,8 @@ def ids() -> set[str | None]:
     ("name", "value", "id_"),
     [
         ("SECRET_KEY", "insecure-" + "0" * 50, "headway.E001"),
+        ("VAULT_KEYS", [], "headway.E005"),
+        ("VAULT_KEYS", ["k" * 40, "short"], "headway.E005"),
         ("BROKER_URL", "amqp://localhost", "headway.E002"),
         ("LEASE_SECONDS", 20, "headway.E003"),
         ("DEMO", True, "headway.W001"),

@@ -1,9 +1,18 @@
-"""What operators see and do of schedules, calendars, dependencies, remote triggers and API keys in the admin."""
+"""What operators see and do in the admin of all kinds of triggers, calendars, deliveries and API keys."""
 
 from triggers.admin.calendars import CalendarAdmin
 from triggers.admin.dependencies import DependencyAdmin
+from triggers.admin.events import DeliveryAdmin, EventTriggerAdmin
 from triggers.admin.keys import ApiKeyAdmin
 from triggers.admin.remote import RemoteTriggerAdmin
 from triggers.admin.schedules import ScheduleAdmin
 
-__all__ = ["ApiKeyAdmin", "CalendarAdmin", "DependencyAdmin", "RemoteTriggerAdmin", "ScheduleAdmin"]
+__all__ = [
+    "ApiKeyAdmin",
+    "CalendarAdmin",
+    "DeliveryAdmin",
+    "DependencyAdmin",
+    "EventTriggerAdmin",
+    "RemoteTriggerAdmin",
+    "ScheduleAdmin",
+]

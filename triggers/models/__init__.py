@@ -1,12 +1,15 @@
-"""When, and by whom, a run may be caused: triggers, what became of their slots, and API keys."""
+"""When, and by whom, a run may be caused: triggers, what became of their slots and deliveries, and API keys."""
 
 from triggers.models.api_key import ApiKey, Scope
 from triggers.models.calendar import Calendar
+from triggers.models.delivery import Batch, Delivery, Reaction
 from triggers.models.key_use import KeyUse, RateLimit
 from triggers.models.occurrence import Occurrence
+from triggers.models.secret import Secret
 from triggers.models.trigger import (
     Condition,
     Dependency,
+    EventTrigger,
     Kind,
     Misfire,
     Needs,
@@ -20,9 +23,12 @@ from triggers.models.upstream import Upstream
 
 __all__ = [
     "ApiKey",
+    "Batch",
     "Calendar",
     "Condition",
+    "Delivery",
     "Dependency",
+    "EventTrigger",
     "KeyUse",
     "Kind",
     "Misfire",
@@ -30,9 +36,11 @@ __all__ = [
     "Occurrence",
     "Overlap",
     "RateLimit",
+    "Reaction",
     "RemoteTrigger",
     "Schedule",
     "Scope",
+    "Secret",
     "Trigger",
     "TriggerQuerySet",
     "Upstream",

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 import pgtrigger
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -16,6 +17,7 @@ from timezone_field import TimeZoneField
 from jobs import priority as priorities
 from jobs.models import Job
 from triggers import cron, mapping, rates
+from triggers.events import rule, schemes
 from triggers.models.calendar import Calendar
 
 
@@ -170,6 +172,41 @@ class Trigger(models.Model):
         help_text="Parameters taken from the cause, each by a JSON Pointer; over the parameters above.",
     )
 
+    # Events. A trigger has an address of its own with a scheme, or it hears of what comes to another's (`source`).
+    scheme = models.CharField(max_length=20, choices=schemes.CHOICES, blank=True, default="")
+    scheme_options = models.JSONField(default=dict, blank=True)
+    source = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="listeners"
+    )
+    events = ArrayField(
+        models.CharField(max_length=100),
+        blank=True,
+        default=list,
+        help_text="Event names; none: every event.",
+    )
+    filter = models.JSONField(default=dict, blank=True, help_text="Conditions; an empty object: everything.")
+    parent_pointer = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="A JSON Pointer to the id of the run of this site that caused the event, if it tells one.",
+    )
+    debounce_seconds = models.PositiveIntegerField(
+        default=0,
+        help_text="Gather deliveries until none has come for so long, for one run; 0: a run for each.",
+    )
+    debounce_limit = models.PositiveSmallIntegerField(
+        default=100,
+        validators=[MinValueValidator(1)],
+        help_text="So many gathered deliveries start the run at once.",
+    )
+    debounce_pointer = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="A JSON Pointer to the value that deliveries are gathered by; empty: all together.",
+    )
+
     next_run_at = models.DateTimeField(null=True, blank=True, editable=False)
     next_slot = models.DateTimeField(null=True, blank=True, editable=False)
     replan_from = models.DateTimeField(null=True, blank=True, editable=False)
@@ -211,6 +248,12 @@ class Trigger(models.Model):
             ),
             models.CheckConstraint(
                 name="trigger_needs_known", condition=Q(needs__in=Needs.values) & Q(window_minutes__gte=1)
+            ),
+            models.CheckConstraint(
+                name="trigger_scheme_of_event",
+                condition=(Q(kind=Kind.EVENT, source__isnull=True) & ~Q(scheme=""))
+                | Q(kind=Kind.EVENT, source__isnull=False, scheme="")
+                | (~Q(kind=Kind.EVENT) & Q(source__isnull=True, scheme="", debounce_seconds=0)),
             ),
             models.UniqueConstraint(
                 name="trigger_one_remote_a_job", fields=["job"], condition=Q(kind=Kind.REMOTE)
@@ -297,6 +340,8 @@ class Trigger(models.Model):
         except mapping.InvalidMapping as error:
             errors["mapping"] = str(error)
         errors |= self._schedule_errors() | self._dependency_errors()
+        if self.kind == Kind.EVENT:
+            errors |= rule.errors(self)
         if errors:
             raise ValidationError(errors)
 
@@ -354,3 +399,12 @@ class Dependency(Trigger):
         default_permissions = ()
         ordering: ClassVar = ["job__name", "id"]
         verbose_name_plural = "dependencies"
+
+
+class EventTrigger(Trigger):
+    """A trigger of kind `event` under its own name in the admin; permissions are those of `Trigger`."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        ordering: ClassVar = ["job__name", "id"]
