@@ -17,6 +17,15 @@ _HOURS = """
         FROM runs_tallydelta WHERE last_run_at >= %(since)s
     ) ended GROUP BY hour, status"""
 
+_LANES = """
+    SELECT lane, status, sum(runs), sum(timed), sum(duration_seconds), sum(wait_seconds) FROM (
+        SELECT lane, status, runs, timed, duration_seconds, wait_seconds FROM runs_hourlytally
+        WHERE hour >= %(since)s
+        UNION ALL
+        SELECT lane, status, runs, timed, duration_seconds, wait_seconds FROM runs_tallydelta
+        WHERE last_run_at >= %(since)s) ended
+    GROUP BY lane, status"""
+
 # The last ending of each job, from the base and what was not folded yet; of these, the failed ones.
 _FAILING = """
     WITH last AS (
@@ -50,6 +59,11 @@ class Ended:
     def failed(self) -> int:
         """Those that failed."""
         return self.counts.get("failed", 0)
+
+    @property
+    def skipped(self) -> int:
+        """Those that never started."""
+        return self.counts.get("skipped", 0)
 
     @property
     def success_rate(self) -> float | None:
@@ -117,6 +131,18 @@ def last_day(now: datetime) -> Day:
                 day.hours[hour].add(*line)
             (day.total if hour >= begin else day.before).add(*line)
     return day
+
+
+def of_lanes(now: datetime) -> dict[str, Ended]:
+    """What ended in each lane in the current hour and the one before it, in one query."""
+    since = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    lanes: dict[str, Ended] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_LANES, {"since": since})
+        for lane, status, runs, timed, duration, wait in cursor.fetchall():
+            line = (status, int(runs), int(timed), float(duration), float(wait))
+            lanes.setdefault(lane, Ended()).add(*line)
+    return lanes
 
 
 def failing(*, limit: int) -> Sequence[Failing]:

@@ -4,6 +4,7 @@ from django.urls import path
 
 from runs.views import (
     acts,
+    analytics_page,
     audit_page,
     campaign_acts,
     campaign_form,
@@ -14,10 +15,12 @@ from runs.views import (
     graph_page,
     job_list,
     job_page,
+    queue_page,
     run_list,
     run_page,
     schedule_list,
     schedule_page,
+    trigger_page,
 )
 
 app_name = "pages"
@@ -34,6 +37,12 @@ urlpatterns = [
     path("jobs/", job_list.job_list, name="jobs"),
     path("jobs/<slug:slug>/", job_page.job_page, name="job"),
     path("jobs/<slug:slug>/run/", job_page.run_job, name="run-job"),
+    path("jobs/<slug:slug>/triggers/", trigger_page.job_triggers, name="job-triggers"),
+    path("jobs/<slug:slug>/triggers/<int:number>/", trigger_page.trigger_page, name="trigger"),
+    path("analytics/", analytics_page.analytics_page, name="analytics"),
+    path("queues/", queue_page.queue_page, name="queues"),
+    path("queues/<str:name>/pause/", queue_page.pause, name="queue-pause"),
+    path("queues/<str:name>/resume/", queue_page.resume, name="queue-resume"),
     path("graph/", graph_page.graph_page, name="graph"),
     path("schedules/", schedule_list.schedule_list, name="schedules"),
     path("audit/", audit_page.audit, name="audit"),

@@ -1,6 +1,7 @@
 """Tags for pages and admin: status badges, trigger marks, times, durations, strips, icons."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,12 @@ STRIP_LENGTH = 20
 FACTS_LIMIT = 12
 # Height of a result's bar in the strip, so that shape says what colour says.
 STRIP_HEIGHTS = {"green": 12, "red": 18, "blue": 15, "violet": 15, "amber": 15, "grey": 6}
+
+
+@register.filter
+def of(key: Any, names: Mapping[Any, Any]) -> Any:
+    """What `names` has for `key`; "" for nothing."""
+    return names.get(key, "")
 
 
 @register.simple_tag

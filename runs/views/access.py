@@ -25,6 +25,7 @@ RETRY_RUN = "runs.retry_run"
 VIEW_CHANGES = "jobs.view_change"
 VIEW_DELIVERIES = "triggers.view_delivery"
 FIRE_TRIGGER = "triggers.fire_trigger"
+CHANGE_LANE = "runs.change_lane"
 
 # The end of "You may not …", for people who are refused.
 ACTS = {
@@ -35,6 +36,7 @@ ACTS = {
     VIEW_CHANGES: "see who changed what",
     VIEW_DELIVERIES: "see deliveries",
     FIRE_TRIGGER: "fire triggers",
+    CHANGE_LANE: "pause and resume lanes",
 }
 
 

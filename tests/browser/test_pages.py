@@ -56,7 +56,7 @@ def make_cast() -> dict[str, str]:
     )
     paused = make_job(slug="rests", status="paused", paused_by="bob", paused_reason="we move")
     Job.objects.filter(pk=make_job(slug="gone", name="Gone").pk).update(broken_reason="Its function is gone.")
-    make_schedule(job, timezone="America/Indiana/Indianapolis")
+    nightly = make_schedule(job, timezone="America/Indiana/Indianapolis")
     make_schedule(paused, enabled=False)
     make_dependency(job, condition="on_failure", delay_minutes=5)
     firing.fire_due(timezone.now())
@@ -90,6 +90,10 @@ def make_cast() -> dict[str, str]:
         "a paused job": "/jobs/rests/",
         "a broken job": "/jobs/gone/",
         "schedules": "/schedules/",
+        "a job's triggers": "/jobs/asks/triggers/",
+        "a schedule": f"/jobs/asks/triggers/{nightly.pk}/",
+        "queues": "/queues/",
+        "analytics": "/analytics/",
         "who follows whom": "/graph/?job=asks",
         "not found": "/runs/999999/",
         "admin": "/admin/",
