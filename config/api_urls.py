@@ -10,6 +10,7 @@ from runs.api import (
     campaign_orders,
     campaign_records,
     campaigns,
+    circuits,
     completion,
     deliveries,
     dependencies,
@@ -67,6 +68,7 @@ urlpatterns = [
     path(_JOB, JobView.as_view(), name="api-job"),
     path(f"{_JOB}/runs", jobs.JobRunsView.as_view(), name="api-job-runs"),
     path(f"{_JOB}/stats", jobs.JobStatsView.as_view(), name="api-job-stats"),
+    path(f"{_JOB}/reset-circuit", circuits.ResetCircuitView.as_view(), name="api-reset-circuit"),
     path(f"{_JOB}/triggers", trigger_edits.TriggersView.as_view(), name="api-job-triggers"),
     path(
         f"{_JOB}/triggers/dependencies",
@@ -136,6 +138,7 @@ urlpatterns = [
     path("stats/queue", stats.QueueStatsView.as_view(), name="api-stats-queue"),
     path("stats/workers", stats.WorkerStatsView.as_view(), name="api-stats-workers"),
     path("stats/triggers", stats_triggers.TriggerStatsView.as_view(), name="api-stats-triggers"),
+    path("stats/circuit-breaker", circuits.CircuitsView.as_view(), name="api-circuits"),
     # Scheduled jobs (S1).
     path("scheduled-jobs", scheduled.ScheduledJobListView.as_view(), name="api-scheduled-jobs"),
     path("scheduled-jobs/<slug:slug>", scheduled.ScheduledJobView.as_view(), name="api-scheduled-job"),

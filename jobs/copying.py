@@ -8,7 +8,7 @@ from jobs.models import Job
 from jobs.registry import SLUG_LENGTH
 
 _OWN = {"id", "slug", "name", "owner", "status", "declared", "version", "created_at", "updated_at"}
-_OWN |= {"paused_at", "paused_by", "paused_reason", "paused_until"}
+_OWN |= {"paused_at", "paused_by", "paused_reason", "paused_until", "circuit_target"}
 
 
 def duplicate(job: Job, *, owner: User) -> Job:

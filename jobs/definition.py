@@ -12,11 +12,26 @@ from jobs.retry import RetryPolicy
 _LEAST: Final = {
     "timeout_seconds": 1,
     "max_concurrent_runs": 1,
+    "max_concurrent_per_key": 1,
+    "max_starts": 1,
+    "starts_window_seconds": 1,
+    "circuit_min_calls": 1,
+    "circuit_window_seconds": 1,
+    "circuit_cooldown_seconds": 1,
     "memory_limit_mb": 1,
     "retain_for_seconds": 0,
 }
 
 
+_MOST: Final = {
+    "max_starts": 10_000,
+    "starts_window_seconds": 86_400,
+    "circuit_window_seconds": 86_400,
+    "circuit_cooldown_seconds": 86_400,
+}
+_MAY_BE_NONE: Final = frozenset(
+    {"max_concurrent_runs", "max_starts", "memory_limit_mb", "retain_for_seconds"}
+)
 # As in jobs.models.DedupMode, which is not loaded before a site is.
 _DEDUP_MODES = ("return_existing", "replace_queued", "keep_last")
 
@@ -32,6 +47,14 @@ class Policies(TypedDict, total=False):
     timeout_seconds: int
     priority: int | str | None
     max_concurrent_runs: int | None
+    concurrency_key: str | None
+    max_concurrent_per_key: int
+    max_starts: int | None
+    starts_window_seconds: int
+    circuit_failure_rate: float | None
+    circuit_min_calls: int
+    circuit_window_seconds: int
+    circuit_cooldown_seconds: int
     dedup_key: str | None
     dedup_mode: str
     on_lost: str
@@ -48,8 +71,8 @@ class JobDefinition:
     `place` is where it was declared ("demo.jobs.noop, line 12"). Durations are seconds. None means: no
     limit, for ever, or (priority) the default of the trigger kind. `on_lost` says what becomes of a run
     whose worker vanished: "retry" or "fail". `isolated` gives each attempt a process of its own, with at
-    most `memory_limit_mb` of memory. `dedup_key` is a template such as "{customer}", and `dedup_mode` says
-    what becomes of a launch that meets an open run of its key.
+    most `memory_limit_mb` of memory. `dedup_key` and `concurrency_key` are templates such as "{customer}", and
+    `dedup_mode` says what becomes of a launch that meets an open run of its key.
     """
 
     slug: str
@@ -65,6 +88,14 @@ class JobDefinition:
     timeout_seconds: int = 3600
     priority: int | None = None
     max_concurrent_runs: int | None = None
+    concurrency_key: str | None = None
+    max_concurrent_per_key: int = 1
+    max_starts: int | None = None
+    starts_window_seconds: int = 60
+    circuit_failure_rate: float | None = None
+    circuit_min_calls: int = 10
+    circuit_window_seconds: int = 60
+    circuit_cooldown_seconds: int = 60
     dedup_key: str | None = None
     dedup_mode: str = "return_existing"
     on_lost: str = "retry"
@@ -86,10 +117,12 @@ def problem_of(definition: JobDefinition, accepted: Mapping[str, Any]) -> str | 
 def _policy_problem(definition: JobDefinition) -> str | None:
     for name, least in _LEAST.items():
         value = getattr(definition, name)
-        if value is None and name != "timeout_seconds":
+        if value is None and name in _MAY_BE_NONE:
             continue
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            return f"{name} is {value!r}; expected a whole number from {least}."
+        most = _MOST.get(name)
+        if not _is_whole(value) or value < least or (most is not None and value > most):
+            upto = f" to {most}" if most else ""
+            return f"{name} is {value!r}; expected a whole number from {least}{upto}."
     if definition.on_lost not in {"retry", "fail"}:
         return f"on_lost is {definition.on_lost!r}; expected 'retry' or 'fail'."
     if definition.memory_limit_mb is not None and not definition.isolated:
@@ -97,18 +130,37 @@ def _policy_problem(definition: JobDefinition) -> str | None:
     tags: object = definition.tags
     if not isinstance(tags, tuple) or not all(isinstance(tag, str) for tag in tags):
         return f"tags is {tags!r}; expected texts, such as ('nightly',)."
-    return _dedup_problem(definition)
+    return (
+        _rate_problem(definition.circuit_failure_rate)
+        or _key_problem("dedup_key", definition.dedup_key)
+        or _mode_problem(definition.dedup_mode)
+        or _key_problem("concurrency_key", definition.concurrency_key)
+    )
 
 
-def _dedup_problem(definition: JobDefinition) -> str | None:
-    if definition.dedup_key == "":
-        return "dedup_key is empty; expected a template such as '{customer}', or None."
-    if definition.dedup_mode not in _DEDUP_MODES:
-        return f"dedup_mode is {definition.dedup_mode!r}; expected one of {', '.join(_DEDUP_MODES)}."
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _mode_problem(mode: object) -> str | None:
+    if mode in _DEDUP_MODES:
+        return None
+    return f"dedup_mode is {mode!r}; expected one of {', '.join(_DEDUP_MODES)}."
+
+
+def _rate_problem(rate: object) -> str | None:
+    if rate is None or (isinstance(rate, int | float) and not isinstance(rate, bool) and 0.01 <= rate <= 1):
+        return None
+    return f"circuit_failure_rate is {rate!r}; expected a share from 0.01 to 1, or None."
+
+
+def _key_problem(name: str, template: str | None) -> str | None:
+    if template == "":
+        return f"{name} is empty; expected a template such as '{{customer}}', or None."
     try:
-        parse(definition.dedup_key or "")
+        parse(template or "")
     except BadTemplate as error:
-        return f"dedup_key {error}"
+        return f"{name} {error}"
     return None
 
 

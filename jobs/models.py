@@ -1,5 +1,6 @@
 """Job: a definition of work, and whether it may be started at all."""
 
+import re
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
@@ -9,8 +10,9 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models import Case, F, Func, Q, Value, When
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Concat, Lower, Now
 
 from jobs import executors, parameters, registry
 from jobs import priority as priorities
@@ -19,6 +21,22 @@ from jobs.executors import templating
 from jobs.retry import RetryPolicy
 
 __all__ = ["Change", "Job", "JobQuerySet", "OnLost", "Status"]
+
+# So many starts are looked at to know when the next is possible.
+MOST_STARTS = 10_000
+DAY_SECONDS = 86_400
+
+
+# What PostgreSQL and Python read alike: a URL whose host is no parameter's to fill in.
+ONE_HOST = re.compile("(?i)^https?://(?:[^/@{}]*@)?([a-z0-9.-]+)(?:[:/?#]|$)")
+
+
+class HostOf(Func):
+    """The host of a URL; NULL where it is none, or a parameter is to fill it."""
+
+    function = "substring"
+    output_field = models.CharField()
+    template = f"%(function)s(%(expressions)s FROM '{ONE_HOST.pattern}')"
 
 
 class Status(models.TextChoices):
@@ -115,6 +133,29 @@ class Job(models.Model):
     max_concurrent_runs = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(1)], help_text="Empty: no limit."
     )
+    concurrency_key_template = models.CharField(
+        max_length=200,
+        null=True,
+        blank=True,
+        help_text="Runs with the same value share a limit, for example {customer}. Empty: no key.",
+    )
+    max_concurrent_per_key = models.PositiveIntegerField(
+        "max concurrent runs per key",
+        default=1,
+        validators=[MinValueValidator(1)],
+        help_text="How many runs with the same concurrency key may run at once.",
+    )
+    max_starts = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_STARTS)],
+        help_text="How many runs may start within the stretch of time beside it. Empty: any number.",
+    )
+    starts_window_seconds = models.PositiveIntegerField(
+        default=60,
+        validators=[MinValueValidator(1), MaxValueValidator(DAY_SECONDS)],
+        help_text="Never more than that many starts in any stretch of so many seconds.",
+    )
     dedup_key_template = models.CharField(
         max_length=200,
         null=True,
@@ -132,6 +173,48 @@ class Job(models.Model):
         null=True,
         blank=True,
         help_text="How long finished runs are kept. Empty: as long as the site says (HEADWAY_RETAIN_DAYS).",
+    )
+
+    # The circuit breaker (`runs.circuits`).
+    circuit_failure_rate = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.01), MaxValueValidator(1)],
+        help_text="Share of failed attempts, 0.01 to 1, from which nothing more starts. Empty: no breaker.",
+    )
+    circuit_min_calls = models.PositiveIntegerField(
+        default=10,
+        validators=[MinValueValidator(1)],
+        help_text="How many attempts there must be before their failure rate says anything.",
+    )
+    circuit_window_seconds = models.PositiveIntegerField(
+        default=60,
+        validators=[MinValueValidator(1), MaxValueValidator(DAY_SECONDS)],
+        help_text="Attempts are counted in stretches of so many seconds.",
+    )
+    circuit_cooldown_seconds = models.PositiveIntegerField(
+        default=60,
+        validators=[MinValueValidator(1), MaxValueValidator(DAY_SECONDS)],
+        help_text="How long nothing starts, before one run is let through as a probe.",
+    )
+    circuit_per_host = models.BooleanField(
+        "circuit breaker per host",
+        default=False,
+        help_text="Share the breaker with every other job that calls the same host (http jobs only).",
+    )
+    # What the breaker is of: a job or a host; NULL without a breaker.
+    circuit_target = models.GeneratedField(
+        expression=Case(
+            When(circuit_failure_rate__isnull=True, then=None),
+            When(
+                executor="http",
+                circuit_per_host=True,
+                then=Concat(Value("host:"), Lower(HostOf(KeyTextTransform("url", "configuration")))),
+            ),
+            default=Concat(Value("job:"), F("slug")),
+        ),
+        output_field=models.CharField(max_length=300),
+        db_persist=True,
     )
 
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
@@ -176,7 +259,21 @@ class Job(models.Model):
                 condition=Q(max_concurrent_runs__isnull=True) | Q(max_concurrent_runs__gte=1),
             ),
             models.CheckConstraint(
-                name="job_empty_is_null", condition=~Q(dedup_key_template="") & ~Q(broken_reason="")
+                name="job_empty_is_null",
+                condition=~Q(dedup_key_template="") & ~Q(concurrency_key_template="") & ~Q(broken_reason=""),
+            ),
+            models.CheckConstraint(
+                name="job_start_limits",
+                condition=Q(max_concurrent_per_key__gte=1)
+                & (Q(max_starts__isnull=True) | Q(max_starts__range=(1, MOST_STARTS)))
+                & Q(starts_window_seconds__range=(1, DAY_SECONDS)),
+            ),
+            models.CheckConstraint(
+                name="job_circuit_ranges",
+                condition=(Q(circuit_failure_rate__isnull=True) | Q(circuit_failure_rate__range=(0.01, 1)))
+                & Q(circuit_min_calls__gte=1)
+                & Q(circuit_window_seconds__range=(1, DAY_SECONDS))
+                & Q(circuit_cooldown_seconds__range=(1, DAY_SECONDS)),
             ),
         ]
         triggers: ClassVar = [
@@ -185,7 +282,7 @@ class Job(models.Model):
                 name="bump_version",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update,
-                condition=pgtrigger.AnyChange(exclude=["version", "updated_at"]),
+                condition=pgtrigger.AnyChange(exclude=["version", "updated_at", "circuit_target"]),
                 func="NEW.version = OLD.version + 1; RETURN NEW;",
             ),
         ]
@@ -214,11 +311,16 @@ class Job(models.Model):
             return Status.ACTIVE.value
         return self.status
 
+    def _calls_one_host(self) -> bool:
+        """Whether the executor calls a host that is the same for every run."""
+        url = str(self.configuration.get("url", "")) if isinstance(self.configuration, dict) else ""
+        return self.executor == "http" and ONE_HOST.match(url) is not None
+
     def clean(self) -> None:
         """Refuses a configuration, schema or defaults that no run could be started with."""
         errors: dict[str, Any] = {}
-        if self.dedup_key_template == "":
-            self.dedup_key_template = None
+        self.dedup_key_template = self.dedup_key_template or None
+        self.concurrency_key_template = self.concurrency_key_template or None
         if self.retry_longest_delay_seconds < self.retry_first_delay_seconds:
             errors["retry_longest_delay_seconds"] = (
                 f"{self.retry_longest_delay_seconds:g} s is shorter than the first delay of "
@@ -235,10 +337,13 @@ class Job(models.Model):
             parameters.check_schema(self.schema)
         except parameters.InvalidSchema as error:
             errors["schema"] = str(error)
-        try:
-            templating.parse(self.dedup_key_template or "")
-        except templating.BadTemplate as error:
-            errors["dedup_key_template"] = str(error)
+        for name in ("dedup_key_template", "concurrency_key_template"):
+            try:
+                templating.parse(getattr(self, name) or "")
+            except templating.BadTemplate as error:
+                errors[name] = str(error)
+        if self.circuit_per_host and not self._calls_one_host():
+            errors["circuit_per_host"] = "Only an http job whose URL names one host can share its breaker."
         if not isinstance(self.defaults, dict):
             errors["defaults"] = f"Expected an object of parameter values, not {self.defaults!r}."
         if errors:

@@ -52,6 +52,7 @@ class Claim:
     configuration: Mapping[str, Any]
     schema: Mapping[str, Any]
     timeout_seconds: int
+    circuit_target: str | None
     retry_policy: RetryPolicy
 
     @classmethod

@@ -89,8 +89,7 @@ class Heartbeat:
             self.ready = False
         for charge in self._charges():
             self._look_after(charge, now)
-        if "bulk" in self.lanes:
-            tending.wake()
+        tending.wake(self.lanes)
         if self.stopping_at is not None:
             workers.stop(self.worker_id)
             if now - self.stopping_at >= settings.STOP_GRACE_SECONDS:

@@ -47,7 +47,7 @@ __all__ = [
     "Request",
     "TriggerDisabled",
     "check",
-    "dedup_key",
+    "fill_key",
     "label_text",
     "launch",
     "launch_or_skip",
@@ -130,7 +130,9 @@ def retry(run: Run, *, cause: Cause, parameters: Mapping[str, Any] | None = None
     request = Request(
         parameters=run.parameters if parameters is None else parameters,
         # A key that came from the job's template is made anew, because the parameters may be others now.
-        dedup_key=None if run.dedup_key == _dedup_key(run.job, run.parameters) else run.dedup_key,
+        dedup_key=None
+        if run.dedup_key == key_of(run.job.dedup_key_template, run.parameters)
+        else run.dedup_key,
         tags=run.tags,
         metadata=run.metadata,
         target=run.target,
@@ -145,7 +147,7 @@ def launch_recipients(campaign: Campaign, *, upto: int) -> int:
 
     Runs and the campaign's place are one statement. The caller holds the lock on the campaign's row.
     """
-    group, _ = ClaimGroup.objects.get_or_create(job_id=campaign.job_id, key="", campaign=campaign)
+    group, _ = ClaimGroup.objects.get_or_create(job_id=campaign.job_id, campaign=campaign, is_held=False)
     cause = f"Campaign #{campaign.pk} {campaign.name}: {campaign.cause}"[:500]
     span = {"after": campaign.expanded_upto, "upto": upto}
     return _portion(portions.EXPAND, campaign=campaign.pk, group=group.pk, cause=cause, **span)
@@ -178,7 +180,7 @@ def _row(job: Job, *, cause: Cause, request: Request, parameters: dict[str, Any]
     return Run(
         job=job,
         job_version=job.version,
-        group=ClaimGroup.objects.get_or_create(job=job, key="", campaign=None)[0],
+        group=ClaimGroup.objects.get_or_create(job=job, campaign=None, is_held=False)[0],
         status=Status.SCHEDULED if later else Status.QUEUED,
         priority=_priority(job, cause=cause, asked=request.priority),
         trigger_kind=cause.kind,
@@ -197,7 +199,8 @@ def _row(job: Job, *, cause: Cause, request: Request, parameters: dict[str, Any]
         target=request.target or None,
         tags=list(dict.fromkeys([*job.tags, *request.tags])),
         metadata=dict(request.metadata),
-        dedup_key=request.dedup_key or _dedup_key(job, parameters),
+        dedup_key=request.dedup_key or key_of(job.dedup_key_template, parameters),
+        concurrency_key=key_of(job.concurrency_key_template, parameters),
         persistent=request.persistent,
         retain_for_seconds=request.retain_for_seconds,
         max_attempts=job.max_attempts,
@@ -236,14 +239,13 @@ def _priority(job: Job, *, cause: Cause, asked: int | None) -> int:
     return priorities.OF_KIND[cause.kind]
 
 
-def _dedup_key(job: Job, parameters: Mapping[str, Any]) -> str | None:
-    if not job.dedup_key_template:
-        return None
-    return dedup_key(templating.parse(job.dedup_key_template), parameters)
+def key_of(text: str | None, parameters: Mapping[str, Any]) -> str | None:
+    """The key that a job's template makes of a run's parameters; None without one."""
+    return fill_key(templating.parse(text), parameters) if text else None
 
 
-def dedup_key(template: templating.Template, parameters: Mapping[str, Any]) -> str | None:
-    """The dedup key that a job's template makes of a run's parameters; None if they don't fill it."""
+def fill_key(template: templating.Template, parameters: Mapping[str, Any]) -> str | None:
+    """The dedup or concurrency key that a template makes of a run's parameters; None if they don't fill it."""
     if templating.is_absent(template, parameters):
         return None
     return template.fill(parameters)[:200] or None

@@ -14,7 +14,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
-from jobs.executors import Outcome
+from jobs.executors import Cancelled, Failed, Outcome
+from runs import circuits
 from runs.claims import Claim, Wish, claims_of
 from runs.models import Run, RunEvent
 from runs.moves import Moved, move, moved_of, moving
@@ -56,7 +57,7 @@ _HELD = """
     SELECT r.id, r.claim_token AS token, r.attempt, r.max_attempts, r.failed_attempts, r.trigger_kind,
         r.parameters, r.context, r.tags, r.created_at, r.deadline_at, j.id AS job_id, j.slug, j.executor,
         j.configuration, j.schema, j.timeout_seconds, j.retry_first_delay_seconds,
-        j.retry_longest_delay_seconds, j.retry_factor, j.retry_jitter
+        j.retry_longest_delay_seconds, j.retry_factor, j.retry_jitter, j.circuit_target
     FROM runs_run r JOIN jobs_job j ON j.id = r.job_id
     WHERE r.id = %s AND r.claim_token = %s AND r.status = 'running'"""
 
@@ -82,16 +83,45 @@ def settle(
     was asked meanwhile. `spans` says, by run id, when each began and ended, for runs that were settled
     together; without it they began when claimed and end now. Returns what was really moved.
     """
+    settled = list(settled)
     (rows,) = together(_settling(settled, spans or {}))
-    return moved_of(rows)
+    moved = moved_of(rows)
+    _note_calls(settled, moved)
+    return moved
 
 
 def settle_and_claim(
     settled: Iterable[tuple[Claim, Outcome]], *, spans: Mapping[int, Span], wish: Wish
 ) -> tuple[list[Moved], list[Claim]]:
-    """Settles and then claims, as `settle` and `claim` do, in one transaction and one way to the database."""
+    """Settles and then claims, as `settle` and `claim` do, in one transaction and one way to the database.
+
+    In two where a circuit breaker counts, because what may be claimed then depends on what was settled.
+    """
+    settled = list(settled)
+    if any(claim.circuit_target is not None for claim, _ in settled):
+        return settle(settled, spans=spans), claim(wish)
     settlements, claims = together(_settling(settled, spans), _claiming(wish))
     return moved_of(settlements), claims_of(claims)
+
+
+def _note_calls(settled: Iterable[tuple[Claim, Outcome]], moved: Iterable[Moved]) -> None:
+    """Lets circuit breakers count what was really settled; a cancelled or broken attempt says nothing."""
+    guarded = [(claim, outcome) for claim, outcome in settled if claim.circuit_target is not None]
+    if not guarded:
+        return
+    accepted = {run.id for run in moved}
+    circuits.note(
+        circuits.Call(
+            target=claim.circuit_target or "",
+            run_id=claim.id,
+            job_id=claim.job_id,
+            failed=isinstance(outcome, Failed),
+        )
+        for claim, outcome in guarded
+        if claim.id in accepted
+        and not isinstance(outcome, Cancelled)
+        and not (isinstance(outcome, Failed) and outcome.reason == "broken")
+    )
 
 
 def _settling(settled: Iterable[tuple[Claim, Outcome]], spans: Mapping[int, Span]) -> Statement:

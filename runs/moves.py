@@ -5,10 +5,12 @@ counted (`runs.tallies`), and noted as ended if something may follow it (`runs.f
 `runs.lifecycle` only.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from runs import holding
 from runs.statements import Rows, planned
 from runs.status import FINAL
 
@@ -24,11 +26,13 @@ class Moved:
     attempt: int
     cancel_requested: bool
     followed: bool
+    concurrency_key: str | None
 
 
 FINAL_WORDS = ", ".join(f"'{status.value}'" for status in FINAL)
 _MOVED = "r.id, r.job_id, r.status, r.lane, r.attempt, r.cancel_requested_at IS NOT NULL AS cancel_requested"
-_COUNTED = "r.trigger_id, r.campaign_id, r.trigger_kind, r.queued_at, r.started_at, r.finished_at"
+_COUNTED = """r.trigger_id, r.campaign_id, r.trigger_kind, r.concurrency_key, r.queued_at, r.started_at,
+    r.finished_at"""
 # What of a result is summed up over a campaign's runs.
 _SUMMED = """CASE WHEN r.campaign_id IS NOT NULL AND r.status = 'succeeded' AND jsonb_typeof(r.result) = 'object'
     THEN r.result END AS result"""
@@ -59,7 +63,8 @@ _MOVING = f"""
         SELECT id FROM moved
         WHERE status IN ({FINAL_WORDS}) AND job_id IN (SELECT job_id FROM triggers_upstream)
         RETURNING run_id)
-    SELECT id, job_id, status, lane, attempt, cancel_requested, id IN (SELECT run_id FROM ended) AS followed
+    SELECT id, job_id, status, lane, attempt, cancel_requested, concurrency_key,
+        id IN (SELECT run_id FROM ended) AS followed
     FROM moved"""
 
 
@@ -74,5 +79,13 @@ def move(update: str, arguments: Sequence[Any]) -> list[Moved]:
 
 
 def moved_of(rows: Rows) -> list[Moved]:
-    """The runs that rows of a `moving` statement tell of."""
-    return [Moved(**row) for row in rows]
+    """The runs that rows of a `moving` statement tell of; who waits for their concurrency keys is called back."""
+    moved = [Moved(**row) for row in rows]
+    holding.release(
+        Counter(
+            (run.job_id, run.concurrency_key)
+            for run in moved
+            if run.concurrency_key is not None and run.status != "queued"
+        )
+    )
+    return moved

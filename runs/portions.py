@@ -8,9 +8,9 @@ recipient's key.
 from typing import Final
 
 _COLUMNS: Final = """id, job_id, job_version, group_id, campaign_id, status, priority, trigger_kind, trigger_name,
-    cause, hops, context, parameters, target, tags, metadata, dedup_key, persistent, retry_of_id, created_by_id,
-    api_key_id, attempt, max_attempts, failed_attempts, lost_attempts, attempts, worker, cancelled_by, skip_reason,
-    created_at, queued_at, finished_at"""
+    cause, hops, context, parameters, target, tags, metadata, dedup_key, concurrency_key, persistent, retry_of_id,
+    created_by_id, api_key_id, attempt, max_attempts, failed_attempts, lost_attempts, attempts, worker,
+    cancelled_by, skip_reason, created_at, queued_at, finished_at"""
 _BEGIN: Final = "0, j.max_attempts, 0, 0, '[]'::jsonb, '', ''"
 
 # Each by an index of its own (the constraints run_dedup_…).
@@ -41,8 +41,8 @@ EXPAND: Final = f"""
         SELECT p.run_id, j.id, j.version, %(group)s, c.id,
             CASE WHEN why.skipped = '' THEN 'queued' ELSE 'skipped' END,
             100, 'campaign', '', %(cause)s, 0, '{{}}'::jsonb, j.defaults || c.parameters || p.parameters, p.key,
-            j.tags, '{{}}'::jsonb, p.dedup_key, false, NULL, NULL, NULL, {_BEGIN}, why.skipped,
-            clock_timestamp(), CASE WHEN why.skipped = '' THEN clock_timestamp() END,
+            j.tags, '{{}}'::jsonb, p.dedup_key, p.concurrency_key, false, NULL, NULL, NULL, {_BEGIN},
+            why.skipped, clock_timestamp(), CASE WHEN why.skipped = '' THEN clock_timestamp() END,
             CASE WHEN why.skipped <> '' THEN clock_timestamp() END
         FROM c JOIN jobs_job j ON j.id = c.job_id CROSS JOIN portion p
         CROSS JOIN LATERAL (SELECT {_SKIPPED} AS skipped) why
@@ -66,8 +66,8 @@ RETRY: Final = f"""
         INSERT INTO runs_run ({_COLUMNS})
         SELECT nextval('runs_run_id_seq'), j.id, j.version, r.group_id, c.id, 'queued', r.priority, 'manual', '',
             'Retry of #' || r.id || ' in the campaign ' || c.name || ' by ' || c.retried_by, 0, r.context, r.parameters,
-            r.target, r.tags, r.metadata, r.dedup_key, r.persistent, r.id, NULL, NULL, {_BEGIN}, '',
-            clock_timestamp(), clock_timestamp(), NULL
+            r.target, r.tags, r.metadata, r.dedup_key, r.concurrency_key, r.persistent, r.id, NULL, NULL,
+            {_BEGIN}, '', clock_timestamp(), clock_timestamp(), NULL
         FROM c JOIN jobs_job j ON j.id = c.job_id
         JOIN runs_run r ON r.campaign_id = c.id AND r.status = 'failed' AND r.id <= c.retry_upto
             AND (c.retry_only IS NULL OR r.id = ANY(c.retry_only))

@@ -12,8 +12,7 @@ from jobs import parameters as job_parameters
 from jobs.executors import templating
 from jobs.expectations import shown
 from jobs.faults import Fault
-from jobs.models import Job
-from runs.launch import dedup_key
+from runs.launch import fill_key
 from runs.models import Campaign, Recipient
 from runs.models.campaign import KEY_LENGTH
 from runs.plain import plain_text
@@ -22,7 +21,7 @@ from runs.streams import FIELDS, Line
 # So many invalid lines are kept for the report; the others are only counted.
 REPORT_LIMIT: Final = 10_000
 _LINES_A_PIECE: Final = 1000
-_COPY: Final = """COPY runs_recipient (campaign_id, line, key, parameters, is_active, dedup_key, fault)
+_COPY: Final = """COPY runs_recipient (campaign_id, line, key, parameters, is_active, dedup_key, concurrency_key, fault)
     FROM STDIN"""
 # Repeats of a key are found side by side in the index.
 _DROP_REPEATS: Final = """
@@ -69,7 +68,8 @@ class _Staging:
         self._campaign = campaign.pk
         self._shared = job_parameters.merge(job.defaults, campaign.parameters)
         self._check = job_parameters.checker(job.schema)
-        self._dedup_key = _dedup_keys(job)
+        self._dedup_key = _keys(job.dedup_key_template)
+        self._concurrency_key = _keys(job.concurrency_key_template)
 
     def pieces(self, lines: Iterable[Line]) -> Iterator[str]:
         """The text that COPY reads, some lines at a time."""
@@ -96,19 +96,18 @@ class _Staging:
     def _copied(
         self, number: int, key: str, own: Mapping[str, Any], is_active: bool, merged: Mapping[str, Any]
     ) -> str:
-        dedup = self._dedup_key(merged) if self._dedup_key else None
+        keys = f"{_copied_key(self._dedup_key, merged)}\t{_copied_key(self._concurrency_key, merged)}"
         written = _written(own) if own else "{}"
         if "\\" in written:
             written = written.replace("\\", "\\\\")
-        dedup_text = r"\N" if dedup is None else _escaped(dedup)
         active = "t" if is_active else "f"
-        return f"{self._campaign}\t{number}\t{_escaped(key)}\t{written}\t{active}\t{dedup_text}\t\\N\n"
+        return f"{self._campaign}\t{number}\t{_escaped(key)}\t{written}\t{active}\t{keys}\t\\N\n"
 
     def _refused(self, number: int, given: Any, faults: list[Fault]) -> str:
         key = given.get("key", "") if isinstance(given, Mapping) else ""
         text = plain_text(key if isinstance(key, str) else shown(key))[:KEY_LENGTH]
         report = _escaped(plain_text(json.dumps([asdict(fault) for fault in faults])))
-        return f"{self._campaign}\t{number}\t{_escaped(text)}\t{{}}\tf\t\\N\t{report}\n"
+        return f"{self._campaign}\t{number}\t{_escaped(text)}\t{{}}\tf\t\\N\t\\N\t{report}\n"
 
 
 def _is_usual(given: Any) -> bool:
@@ -160,11 +159,17 @@ def _is_key(key: Any) -> bool:
     return isinstance(key, int) and not isinstance(key, bool) and key.bit_length() < 128
 
 
-def _dedup_keys(job: Job) -> Callable[[Mapping[str, Any]], str | None] | None:
-    if not job.dedup_key_template:
+def _keys(text: str | None) -> Callable[[Mapping[str, Any]], str | None] | None:
+    """What makes the key of a recipient's run by the job's template, parsed once."""
+    if not text:
         return None
-    template = templating.parse(job.dedup_key_template)
-    return lambda merged: dedup_key(template, merged)
+    template = templating.parse(text)
+    return lambda merged: fill_key(template, merged)
+
+
+def _copied_key(make: Callable[[Mapping[str, Any]], str | None] | None, merged: Mapping[str, Any]) -> str:
+    key = make(merged) if make else None
+    return r"\N" if key is None else _escaped(key)
 
 
 def _encoder() -> Callable[[Any], str]:

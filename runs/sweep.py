@@ -18,6 +18,7 @@ from runs import (
     deliveries,
     dispatch,
     followers,
+    holding,
     lifecycle,
     progress,
     reactions,
@@ -70,6 +71,7 @@ def run(now: datetime) -> bool:
     for repair in (
         lifecycle.enqueue,
         lifecycle.skip,
+        holding.release_left_over,
         tallies.fold,
         progress.fold_sums,
         tending.tend,

@@ -5,7 +5,7 @@ Done right after an order for some seconds by who ordered, then by a slot of the
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 import structlog
@@ -13,6 +13,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from jobs.models import Job
 from runs import campaigns, dispatch, launch, lifecycle, progress
 from runs.models import Campaign, CampaignStatus, Run
 from runs.models.campaign import TENDED
@@ -65,11 +66,18 @@ def tend(*, seconds: float = SWEEP_SECONDS) -> None:
             break
 
 
-def wake() -> None:
-    """Wakes the lane's slots if a campaign has a rate: permits come with time, and nobody else says so."""
+def wake(lanes: Collection[str]) -> None:
+    """Wakes slots of `lanes` if a campaign or a job has a rate: permits come with time, and nobody else says so."""
     paced = Campaign.objects.filter(rate_per_second__isnull=False, status__in=TENDED)
-    if paced.exists():
+    if "bulk" in lanes and paced.exists():
         dispatch.top_up("bulk", dispatch.most_hints("bulk"))
+    rated = list(Job.objects.filter(max_starts__isnull=False).values_list("pk", flat=True))
+    if not rated:
+        return
+    waiting = Run.objects.filter(status=Run.Status.QUEUED, group__job__in=rated)
+    for lane in lanes:
+        if count := len(waiting.filter(lane=lane).values_list("pk", flat=True)[: dispatch.most_hints(lane)]):
+            dispatch.top_up(lane, count)
 
 
 def _step(number: int, *, wait: bool = False) -> bool:

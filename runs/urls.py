@@ -43,6 +43,7 @@ urlpatterns = [
     path("queues/", queue_page.queue_page, name="queues"),
     path("queues/<str:name>/pause/", queue_page.pause, name="queue-pause"),
     path("queues/<str:name>/resume/", queue_page.resume, name="queue-resume"),
+    path("jobs/<slug:slug>/reset-circuit/", job_page.reset_circuit, name="reset-circuit"),
     path("graph/", graph_page.graph_page, name="graph"),
     path("schedules/", schedule_list.schedule_list, name="schedules"),
     path("audit/", audit_page.audit, name="audit"),

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -20,14 +19,48 @@ class Reason:
     sentence: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What `runs_gate` says of a group, with what is needed to word it."""
+
+    group_id: int
+    lane: str
+    blocker: str | None
+    lane_paused_at: datetime | None
+    lane_paused_by: str
+    lane_paused_reason: str
+    job_paused_by: str
+    job_paused_until: datetime | None
+    job_paused_reason: str
+    limit: int | None
+    running: Sequence[int]
+    campaign_id: int | None
+    max_starts: int | None
+    starts_window_seconds: int
+    next_start_at: datetime | None
+    circuit: str | None
+    opened_at: datetime | None
+    open_until: datetime | None
+    probe_run_id: int | None
+
+
 _GATE = """
     SELECT gate.group_id, l.name, gate.blocker, l.paused_at, l.paused_by, l.paused_reason,
            j.paused_by, j.paused_until, j.paused_reason, j.max_concurrent_runs,
            ARRAY(SELECT id FROM runs_run b WHERE b.job_id = gate.job_id AND b.status = 'running' LIMIT 3),
-           g.campaign_id
+           g.campaign_id, j.max_starts, j.starts_window_seconds, gate.next_start_at,
+           k.target, k.opened_at, k.open_until, k.probe_run_id
     FROM runs_gate gate JOIN jobs_job j ON j.id = gate.job_id JOIN runs_claimgroup g ON g.id = gate.group_id
+    LEFT JOIN runs_circuit k ON k.target = j.circuit_target
     CROSS JOIN runs_lane l
     WHERE gate.group_id = ANY(%s) AND l.name = ANY(%s)"""
+# The concurrency keys of which no more may run, from the view that the claim counts by.
+_KEYS = """
+    SELECT key.job_id, key.concurrency_key, key.running + key.free,
+           ARRAY(SELECT b.id FROM runs_run b WHERE b.job_id = key.job_id AND b.status = 'running'
+                 AND b.concurrency_key = key.concurrency_key LIMIT 3)
+    FROM runs_key key
+    WHERE key.job_id = ANY(%s) AND key.concurrency_key = ANY(%s) AND key.free <= 0"""
 
 
 def why(run: Run) -> Reason | None:
@@ -37,16 +70,18 @@ def why(run: Run) -> Reason | None:
 
 
 def of_runs(runs: Sequence[Run]) -> dict[int, Reason]:
-    """Why each of `runs` that is open and not running does not run, in two queries.
+    """Why each of `runs` that is open and not running does not run, in at most three queries.
 
     How many are before a run in its lane would take a query for each, so here all those are "in line".
     """
     queued = [run for run in runs if run.status == Status.QUEUED]
     held = _held_back(queued) if queued else {}
+    keys = _taken_keys([run for run in queued if run.concurrency_key])
     lanes = _live_lanes() if queued else set()
     found = {run.pk: _later(run) for run in runs if run.status in (Status.SCHEDULED, Status.WAITING)}
     for run in queued:
-        found[run.pk] = held.get((run.group_id, run.lane)) or _in_line(run, lanes)
+        reason = held.get((run.group_id, run.lane)) or keys.get((run.job_id, run.concurrency_key))
+        found[run.pk] = reason or _in_line(run, lanes)
     return found
 
 
@@ -72,22 +107,71 @@ def _held_back(runs: Sequence[Run]) -> dict[tuple[int, str], Reason]:
     """What holds runs back, by their group and lane."""
     with connection.cursor() as cursor:
         cursor.execute(_GATE, [[run.group_id for run in runs], [run.lane for run in runs]])
-        reasons = {(row[0], row[1]): _blocked(row[1], row[2:]) for row in cursor.fetchall()}
+        rows = [_Row(*row) for row in cursor.fetchall()]
+    reasons = {(row.group_id, row.lane): _blocked(row) for row in rows}
     return {place: reason for place, reason in reasons.items() if reason is not None}
 
 
-def _blocked(lane: str, row: Sequence[Any]) -> Reason | None:
-    blocker, lane_at, lane_by, lane_why, job_by, job_until, job_why, limit, running, campaign_id = row
-    if lane_at is not None:
-        return Reason("lane_paused", f"The lane {lane} is paused{_details(lane_by, None, lane_why)}.")
+def _taken_keys(runs: Sequence[Run]) -> dict[tuple[int, str | None], Reason]:
+    """Which concurrency keys of `runs` are taken, by job and key."""
+    if not runs:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_KEYS, [[run.job_id for run in runs], [run.concurrency_key for run in runs]])
+        return {
+            (job, key): Reason(
+                "key_limit",
+                f"The limit of {limit} runs at a time with the concurrency key {key!r} is reached{_by(ids)}.",
+            )
+            for job, key, limit, ids in cursor.fetchall()
+        }
+
+
+def _blocked(row: _Row) -> Reason | None:
+    """The blocker in words; None if there is none, and for a concurrency key, which each run has its own of."""
+    blocker = row.blocker
+    if row.lane_paused_at is not None:
+        details = _details(row.lane_paused_by, None, row.lane_paused_reason)
+        return Reason("lane_paused", f"The lane {row.lane} is paused{details}.")
+    if blocker is None or blocker == "key_limit":
+        return None
+    if row.campaign_id is not None and blocker.startswith("campaign"):
+        return _held_by_campaign(blocker, Campaign.objects.get(pk=row.campaign_id))
+    if blocker.startswith("circuit"):
+        return _held_by_circuit(blocker, row)
+    return _held_by_job(blocker, row)
+
+
+def _held_by_job(blocker: str, row: _Row) -> Reason:
     if blocker == "job_paused":
-        return Reason(blocker, f"The job is paused{_details(job_by, job_until, job_why)}.")
-    if blocker == "job_inactive":
-        return Reason(blocker, "The job is inactive; the run will be skipped.")
+        details = _details(row.job_paused_by, row.job_paused_until, row.job_paused_reason)
+        return Reason(blocker, f"The job is paused{details}.")
     if blocker == "job_limit":
-        by = ", ".join(f"#{number}" for number in running)
-        return Reason(blocker, f"The job's limit of {limit} runs at a time is reached (by {by}).")
-    return _held_by_campaign(blocker, Campaign.objects.get(pk=campaign_id)) if blocker else None
+        return Reason(blocker, f"The job's limit of {row.limit} runs at a time is reached{_by(row.running)}.")
+    if blocker == "job_rate":
+        return Reason(
+            blocker,
+            f"The job starts at most {row.max_starts} runs in {row.starts_window_seconds} seconds; "
+            f"the next start is possible {_clock(row.next_start_at)}.",
+        )
+    return Reason(blocker, "The job is inactive; the run will be skipped.")
+
+
+def _held_by_circuit(blocker: str, row: _Row) -> Reason:
+    which = f"The circuit breaker {row.circuit}"
+    if blocker == "circuit_probing":
+        return Reason(
+            blocker, f"{which} is half open: its probe #{row.probe_run_id} decides whether more may start."
+        )
+    return Reason(
+        blocker,
+        f"{which} is open since {_clock(row.opened_at)}, because too much failed; "
+        f"a probe may start {_clock(row.open_until)}.",
+    )
+
+
+def _by(running: Sequence[int]) -> str:
+    return f" (by {', '.join(f'#{number}' for number in running)})" if running else ""
 
 
 def _held_by_campaign(blocker: str, campaign: Campaign) -> Reason:

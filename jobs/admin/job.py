@@ -16,6 +16,23 @@ from jobs.admin.form import JobForm, for_executor
 from jobs.models import Job
 from triggers.models import Trigger
 
+_LIMITS = (
+    "priority",
+    "max_concurrent_runs",
+    ("concurrency_key_template", "max_concurrent_per_key"),
+    ("max_starts", "starts_window_seconds"),
+    ("dedup_key_template", "dedup_mode"),
+    "retain_for_seconds",
+)
+_CIRCUIT = (
+    ("circuit_failure_rate", "circuit_min_calls"),
+    ("circuit_window_seconds", "circuit_cooldown_seconds"),
+)
+_CIRCUIT_SENTENCE = (
+    "When too large a share of attempts fails, nothing more starts for a while; then one run is let through, "
+    "and its outcome decides."
+)
+
 
 @admin.register(Job)
 class JobAdmin(JobActs):
@@ -86,6 +103,7 @@ class JobAdmin(JobActs):
         changing = self.has_change_permission(request, obj) if obj else True
         configured = list(self._configured(request, obj)[1]) if changing else ["shown_configuration"]
         defaults = "defaults" if changing else "shown_defaults"
+        per_host = ("circuit_per_host",) if self._configured(request, obj)[0] == "http" else ()
         danger = {
             "fields": ("slug", "status") if obj else ("status",),
             "description": "Nothing can start an inactive job, and what is queued is skipped. "
@@ -99,18 +117,8 @@ class JobAdmin(JobActs):
             ("Identity", {"fields": ("name", *slug, "description", "tags", "owner")}),
             ("What it does", {"fields": ("executor_name", *configured, "schema", defaults)}),
             ("Reliability", {"fields": ("timeout_seconds", "max_attempts", *retries, "on_lost")}),
-            (
-                "Limits",
-                {
-                    "fields": (
-                        "priority",
-                        "max_concurrent_runs",
-                        "dedup_key_template",
-                        "dedup_mode",
-                        "retain_for_seconds",
-                    )
-                },
-            ),
+            ("Limits", {"fields": _LIMITS}),
+            ("Circuit breaker", {"fields": (*_CIRCUIT, *per_host), "description": _CIRCUIT_SENTENCE}),
             (
                 "Danger zone",
                 {"fields": danger["fields"], "description": danger["description"], "classes": ("danger",)},

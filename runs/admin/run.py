@@ -1,17 +1,19 @@
 """The admin of runs: history to look at, with Cancel and Retry, and nothing to edit."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Left
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs import parameters
+from jobs import parameters, priority
 from jobs.buttons import button
 from jobs.models import Job
 from jobs.panel import run_link
@@ -24,7 +26,21 @@ from runs.models import Run
 _LARGE = ("parameters", "result", "error", "attempts", "context", "state", "metadata", "progress")
 _SHOWN = (
     (None, {"fields": ("page", "badge", "why_not", "kind_mark", "cause")}),
-    ("What", {"fields": ("job_link", "shown_parameters", "target", "tags", "priority", "lane", "dedup_key")}),
+    (
+        "What",
+        {
+            "fields": (
+                "job_link",
+                "shown_parameters",
+                "target",
+                "tags",
+                "priority",
+                "lane",
+                "dedup_key",
+                "concurrency_key",
+            )
+        },
+    ),
     (
         "How it went",
         {"fields": ("attempt", "max_attempts", "worker", "wait_words", "duration_words", "error_text")},

@@ -16,7 +16,7 @@ from runs.status import FailureReason, Status
 from triggers.keys import PREFIX as KEY_PREFIX
 
 RELATED: Final = ("job", "api_key", "created_by")
-ACTS: Final = ("logs", "events", "steps", "cancel", "retry", "rerun", "complete")
+ACTS: Final = ("logs", "events", "steps", "cancel", "priority", "retry", "rerun", "complete")
 
 _ERROR: Final = {
     "type": ["object", "null"],
@@ -77,6 +77,7 @@ class RunSerializer(serializers.Serializer[Run]):
     tags = Value(wire.TEXTS)
     metadata = Value(wire.OBJECT)
     dedup_key = Value(wire.TEXT_OR_NULL)
+    concurrency_key = Value(wire.TEXT_OR_NULL)
     persistent = Value(wire.YES_NO)
     retain_for_seconds = Value(wire.WHOLE_OR_NULL)
 

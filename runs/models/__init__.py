@@ -2,8 +2,9 @@
 
 from runs.models.campaign import Campaign, CampaignPace, CampaignStatus, CampaignTally, Recipient, ResultSum
 from runs.models.campaign_event import CampaignAct, CampaignEvent
+from runs.models.circuit import Circuit, CircuitEvent, CircuitState
 from runs.models.following import Ending, Following
-from runs.models.lane import ClaimGroup, Lane
+from runs.models.lane import ClaimGroup, JobStart, Lane
 from runs.models.names import run_id, run_name
 from runs.models.record import Idempotency, LogChunk, RunEvent, RunLabel
 from runs.models.run import Run, TriggerKind
@@ -17,12 +18,16 @@ __all__ = [
     "CampaignPace",
     "CampaignStatus",
     "CampaignTally",
+    "Circuit",
+    "CircuitEvent",
+    "CircuitState",
     "ClaimGroup",
     "Ending",
     "Following",
     "Heartbeat",
     "HourlyTally",
     "Idempotency",
+    "JobStart",
     "Lane",
     "LogChunk",
     "Recipient",

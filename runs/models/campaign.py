@@ -197,6 +197,7 @@ class Recipient(models.Model):
     parameters = models.JSONField(default=dict)
     is_active = models.BooleanField(default=True)
     dedup_key = models.CharField(max_length=200, null=True)
+    concurrency_key = models.CharField(max_length=200, null=True)
     fault = models.JSONField(null=True)
 
     class Meta:

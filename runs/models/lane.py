@@ -29,14 +29,15 @@ class Lane(models.Model):
 
 
 class ClaimGroup(models.Model):
-    """Runs that are held back together: one for each job and concurrency key, and one for each campaign.
+    """Runs that are held back together: one for each job, and one for each campaign.
 
     A claim looks at the head of each group that has queued runs, so that a hundred thousand runs of a
-    paused or limited job cost it one look and never stand before the others.
+    paused or limited job cost it one look and never stand before the others. Runs whose concurrency key is
+    taken are put aside into a second group (`is_held`), until a run of their key ends (`runs.holding`).
     """
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+")
-    key = models.CharField(max_length=200, blank=True, default="")
+    is_held = models.BooleanField(default=False, db_default=False)
     campaign = models.ForeignKey(Campaign, null=True, on_delete=models.CASCADE, related_name="+")
     # Until when the permits of a campaign's rate are used up (GCRA: its theoretical arrival time).
     paced_until = models.DateTimeField(null=True)
@@ -44,7 +45,7 @@ class ClaimGroup(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
-                name="claimgroup_once", fields=["job", "key", "campaign"], nulls_distinct=False
+                name="claimgroup_once", fields=["job", "is_held", "campaign"], nulls_distinct=False
             ),
         ]
         triggers: ClassVar = [
@@ -63,4 +64,20 @@ class ClaimGroup(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.job_id}/{self.key}"
+        return f"group {self.pk} of job {self.job_id}"
+
+
+class JobStart(models.Model):
+    """A start of a job that may start only so often; kept for as long as it counts."""
+
+    job = models.ForeignKey(
+        Job, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
+    at = models.DateTimeField()
+
+    class Meta:
+        default_permissions: ClassVar = ()
+        indexes: ClassVar = [models.Index(name="jobstart_newest", fields=["job", "-at"])]
+
+    def __str__(self) -> str:
+        return f"start of job {self.job_id}"

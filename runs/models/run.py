@@ -130,6 +130,7 @@ class Run(models.Model):
     dedup_key = models.CharField(max_length=200, null=True)
     # Whether it was launched while its job's dedup mode was to keep the last.
     keeps_last = models.BooleanField(default=False, db_default=False)
+    concurrency_key = models.CharField(max_length=200, null=True)
     persistent = models.BooleanField(default=False)
     retain_for_seconds = models.PositiveBigIntegerField(null=True)
 
@@ -179,6 +180,7 @@ class Run(models.Model):
         permissions: ClassVar = [
             ("cancel_run", "Can cancel run"),
             ("retry_run", "Can retry run"),
+            ("prioritise_run", "Can change the priority of run"),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(name="run_status_known", condition=Q(status__in=Status.values)),
@@ -253,6 +255,11 @@ class Run(models.Model):
                 name="run_queue",
                 fields=["lane", "group", "priority", "id"],
                 condition=Q(status=Status.QUEUED),
+            ),
+            models.Index(
+                name="run_key_queue",
+                fields=["group", "concurrency_key", "lane", "priority", "id"],
+                condition=Q(status=Status.QUEUED, concurrency_key__isnull=False),
             ),
             models.Index(
                 name="run_due",

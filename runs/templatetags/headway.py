@@ -14,9 +14,16 @@ from django.utils.safestring import SafeString
 
 from runs.durations import duration_words
 from runs.faces import KINDS, Face, HasStatus, attempt_face, face
+from runs.models import CircuitState
 from runs.strips import Result
 
 register = template.Library()
+
+CIRCUITS = {
+    CircuitState.CLOSED: Face("succeeded", "closed", "green"),
+    CircuitState.OPEN: Face("warning", "open", "red"),
+    CircuitState.HALF_OPEN: Face("waiting", "half open", "amber"),
+}
 
 STRIP_LENGTH = 20
 FACTS_LIMIT = 12
@@ -50,6 +57,12 @@ def status(run: HasStatus, size: str = "") -> SafeString:
 def outcome(word: str) -> SafeString:
     """The badge of how an attempt ended."""
     return _badge(attempt_face(word), "")
+
+
+@register.simple_tag
+def circuit_state(state: str) -> SafeString:
+    """The badge of a circuit breaker."""
+    return _badge(CIRCUITS[CircuitState(state)], "")
 
 
 def _badge(shown: Face, size: str) -> SafeString:

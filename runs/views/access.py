@@ -26,6 +26,8 @@ VIEW_CHANGES = "jobs.view_change"
 VIEW_DELIVERIES = "triggers.view_delivery"
 FIRE_TRIGGER = "triggers.fire_trigger"
 CHANGE_LANE = "runs.change_lane"
+PRIORITISE_RUN = "runs.prioritise_run"
+PAUSE_JOB = "jobs.pause_job"
 
 # The end of "You may not …", for people who are refused.
 ACTS = {
@@ -37,6 +39,8 @@ ACTS = {
     VIEW_DELIVERIES: "see deliveries",
     FIRE_TRIGGER: "fire triggers",
     CHANGE_LANE: "pause and resume lanes",
+    PRIORITISE_RUN: "change the priority of runs",
+    PAUSE_JOB: "hold jobs or let them go on",
 }
 
 

@@ -14,10 +14,10 @@ from django.views.decorators.http import require_GET, require_POST
 from jobs import form, priority, retry
 from jobs.models import DedupMode, Job
 from jobs.parameters import InvalidParameters
-from runs import causes, launch, retention, strips, tallies
+from runs import causes, circuits, launch, retention, strips, tallies
 from runs.durations import duration_words
 from runs.models import Run
-from runs.views.access import RUN_JOB, VIEW_RUNS, permitted, person
+from runs.views.access import PAUSE_JOB, RUN_JOB, VIEW_RUNS, back, permitted, person
 from runs.views.job_call import call_url, curl, python
 from runs.views.job_list import status_of
 from runs.views.launch_form import PREFIX, LaunchForm
@@ -66,6 +66,20 @@ def run_job(request: HttpRequest, slug: str) -> HttpResponse:
     return HttpResponseRedirect(reverse("pages:run", args=[launched.run.pk]))
 
 
+@permitted(PAUSE_JOB)
+@require_POST
+def reset_circuit(request: HttpRequest, slug: str) -> HttpResponse:
+    """Closes the job's circuit breaker by hand."""
+    job = _find(slug)
+    circuit = circuits.of_job(job)
+    by = causes.actor(user=person(request), api_key=None)
+    if circuit is not None and circuits.reset(circuit, by=by):
+        messages.success(request, f"The circuit breaker {circuit.target} is closed: runs may start again.")
+    else:
+        messages.info(request, f"{job.name} has no circuit breaker that is open; nothing was done.")
+    return back(request, otherwise=reverse("pages:job", args=[job.slug]))
+
+
 def _find(slug: str) -> Job:
     job = Job.objects.select_related("owner").filter(slug=slug).first()
     if job is None:
@@ -96,6 +110,8 @@ def _show(request: HttpRequest, job: Job, shown: LaunchForm) -> HttpResponse:
         "results": strips.of_jobs([job.pk])[job.pk],
         "runs": listed(Run.objects.filter(job=job)).order_by("-pk")[:HISTORY],
         "policies": _policies(job),
+        "circuit": circuits.seen(circuits.of_job(job)),
+        "may_reset": user.has_perm(PAUSE_JOB),
         "edit_url": _edit_url(job) if user.is_staff and user.has_perm("jobs.change_job") else "",
         **_calls(request, job),
     }
@@ -133,10 +149,33 @@ def _policies(job: Job) -> list[tuple[str, str]]:
         ("Time limit", duration_words(job.timeout_seconds)),
         ("When a worker is lost", "tried again" if job.on_lost == Job.OnLost.RETRY else "the run fails"),
         ("At a time", f"at most {job.max_concurrent_runs}" if job.max_concurrent_runs else "no limit"),
+        ("With one concurrency key", _per_key(job)),
+        ("Starts", _starts(job)),
+        ("Circuit breaker", _circuit(job)),
         ("Priority", lane),
         ("Dedup key", _dedup_words(job)),
         ("Runs are kept", retention.words(job)),
     ]
+
+
+def _per_key(job: Job) -> str:
+    key = job.concurrency_key_template
+    return f"at most {job.max_concurrent_per_key} at a time of each {key}" if key else "no limit"
+
+
+def _starts(job: Job) -> str:
+    if job.max_starts is None:
+        return "no limit"
+    return f"at most {job.max_starts} in {duration_words(job.starts_window_seconds)}"
+
+
+def _circuit(job: Job) -> str:
+    if job.circuit_failure_rate is None:
+        return "none"
+    return (
+        f"opens for {duration_words(job.circuit_cooldown_seconds)} when {job.circuit_failure_rate:.0%} of at "
+        f"least {job.circuit_min_calls} attempts within {duration_words(job.circuit_window_seconds)} failed"
+    )
 
 
 def _edit_url(job: Job) -> str:
