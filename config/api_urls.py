@@ -57,6 +57,7 @@ urlpatterns = [
     path(f"{_RUN}/events", runs.RunEventsView.as_view(), name="api-run-events"),
     path(f"{_RUN}/steps", runs.RunStepsView.as_view(), name="api-run-steps"),
     path(f"{_RUN}/cancel", acts.CancelView.as_view(), name="api-run-cancel"),
+    path(f"{_RUN}/priority", acts.PriorityView.as_view(), name="api-run-priority"),
     path(f"{_RUN}/retry", acts.RetryView.as_view(), name="api-run-retry"),
     path(f"{_RUN}/rerun", acts.RerunView.as_view(), name="api-run-rerun"),
     path(f"{_RUN}/complete", completion.CompleteView.as_view(), name="api-run-complete"),

@@ -32,6 +32,7 @@ urlpatterns = [
     path("runs/<str:ref>/live/", run_page.run_live, name="run-live"),
     path("runs/<str:ref>/log/", run_page.run_log, name="run-log"),
     path("runs/<str:ref>/cancel/", acts.cancel, name="cancel"),
+    path("runs/<str:ref>/priority/", acts.prioritise, name="prioritise"),
     path("runs/<str:ref>/retry/", acts.retry, name="retry"),
     path("runs/<str:ref>/rerun/", acts.rerun, name="rerun"),
     path("jobs/", job_list.job_list, name="jobs"),

@@ -17,7 +17,7 @@ from jobs import parameters, priority
 from jobs.buttons import button
 from jobs.models import Job
 from jobs.panel import run_link
-from runs import causes, launch, lifecycle
+from runs import causes, launch, lifecycle, urgency
 from runs.admin.columns import RunColumns
 from runs.admin.keyset import KeysetList
 from runs.models import Run
@@ -50,6 +50,16 @@ _SHOWN = (
 )
 
 
+class PriorityForm(forms.Form):
+    """Which priority."""
+
+    priority = forms.IntegerField(
+        min_value=priority.FIRST,
+        max_value=priority.LAST,
+        help_text="1 (first) to 100 (last); 1–9 is the lane high, 10–99 default, 100 bulk.",
+    )
+
+
 @admin.register(Run)
 class RunAdmin(RunColumns):
     """Runs: the list, and what one does with them."""
@@ -63,9 +73,9 @@ class RunAdmin(RunColumns):
     search_fields = ["id"]
     search_help_text = "A run’s id or name, or a job’s slug, exactly."
     sortable_by = ()
-    actions = ["cancel_selected", "retry_selected"]
+    actions = ["cancel_selected", "prioritise_selected", "retry_selected"]
     row_buttons: ClassVar = ["cancel", "retry"]
-    page_buttons: ClassVar = ["cancel", "retry"]
+    page_buttons: ClassVar = ["cancel", "prioritise", "retry"]
     refusals: ClassVar = (launch.LaunchRefused, parameters.InvalidParameters)
     fieldsets: ClassVar[Any] = _SHOWN
 
@@ -114,6 +124,20 @@ class RunAdmin(RunColumns):
             return f"Run #{run.pk} was asked to stop."
         return f"Cancelled run #{run.pk}."
 
+    @button(
+        "Change priority",
+        permission="runs.prioritise_run",
+        offered=lambda run: urgency.refusal(run) is None,
+        asks=True,
+    )
+    def prioritise(self, request: HttpRequest, run: Run) -> str | HttpResponse:
+        """Asks for the priority and gives it to the run."""
+        asked = self._ask_priority(request, [run])
+        if isinstance(asked, HttpResponse):
+            return asked
+        urgency.change(Run.objects.filter(pk=run.pk), priority=asked, by=request.user.get_username())
+        return f"Run #{run.pk} has priority {asked}, lane {priority.lane(asked)}."
+
     @button("Retry", permission="runs.retry_run", offered=lambda run: run.is_final)
     def retry(self, request: HttpRequest, run: Run) -> SafeString:
         """Launches the run's job once more with the same parameters."""
@@ -131,6 +155,22 @@ class RunAdmin(RunColumns):
         sentence = f"{len(moved) - asked} cancelled, {asked} asked to stop; the others had ended already."
         messages.success(request, sentence)
 
+    @admin.action(description="Change the priority of selected runs", permissions=["prioritise"])
+    def prioritise_selected(self, request: HttpRequest, runs: QuerySet[Run]) -> HttpResponse | None:
+        """Asks once, and changes the priority of those that have not started, in one statement."""
+        asked = self._ask_priority(request, runs)
+        if isinstance(asked, HttpResponse):
+            return asked
+        changed = urgency.change(runs, priority=asked, by=request.user.get_username())
+        touched = Run.objects.select_related("job").filter(pk__in=[run.run_id for run in changed])
+        self.note(request, touched, f"Priority {asked}.")
+        sentence = (
+            f"{len(changed)} runs have priority {asked} now, lane {priority.lane(asked)}; the others had it "
+            "before, have started, or belong to a campaign."
+        )
+        messages.success(request, sentence)
+        return None
+
     @admin.action(description="Retry selected runs", permissions=["retry"])
     def retry_selected(self, request: HttpRequest, runs: QuerySet[Run]) -> None:
         """Retries each."""
@@ -140,6 +180,18 @@ class RunAdmin(RunColumns):
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         """Whether the person may cancel runs."""
         return request.user.has_perm("runs.cancel_run")
+
+    def has_prioritise_permission(self, request: HttpRequest) -> bool:
+        """Whether the person may change the priority of runs."""
+        return request.user.has_perm("runs.prioritise_run")
+
+    def _ask_priority(self, request: HttpRequest, runs: Iterable[Run]) -> int | HttpResponse:
+        """The priority that the form says, or the page that asks."""
+        form = PriorityForm(request.POST if "_confirmed" in request.POST else None)
+        if form.is_valid():
+            return int(form.cleaned_data["priority"])
+        template, title = "admin/runs/run/priority.html", "Change the priority"
+        return self.ask(request, runs, template=template, title=title, form=form)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """Whether the person may retry runs."""

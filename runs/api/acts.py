@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from jobs import parameters, wire
 from jobs.endpoint import Endpoint
-from runs import causes, launch, lifecycle
+from runs import causes, launch, lifecycle, urgency
 from runs.api import bodies
 from runs.api.finding import actor, caller, find_run, in_chain
 from runs.api.launching import LaunchView
@@ -42,6 +42,27 @@ class CancelView(Endpoint):
                 f"Run #{found.pk} has ended before: {found.status}. Only an open run can be cancelled."
             )
         return Response(run_object(found, request), status=200 if found.is_final else 202)
+
+
+class PriorityView(Endpoint):
+    """Change the priority of a run that has not started."""
+
+    required_scope = Scope.RUN
+    required_permission: ClassVar = "runs.prioritise_run"
+    body_schema = bodies.PRIORITY
+    answers: ClassVar = {200: RunSerializer}
+
+    def post(self, request: Request, run: str) -> Response:
+        """Change the priority of a run that has not started, and so its lane: it takes effect at once.
+
+        A run that runs or has ended is a 409, and so is one of a campaign, which stays in the lane bulk.
+        """
+        wanted = bodies.priority_of(wire.body(request, self.body_schema)["priority"])
+        found = find_run(request, run)
+        if refused := urgency.refusal(found):
+            raise LaunchRefused(refused)
+        urgency.change(Run.objects.filter(pk=found.pk), priority=wanted, by=actor(request))
+        return Response(run_object(find_run(request, run), request))
 
 
 class RetryView(LaunchView):

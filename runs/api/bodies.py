@@ -77,6 +77,12 @@ RERUN: Final[Mapping[str, Any]] = {
     },
     "additionalProperties": False,
 }
+PRIORITY: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "properties": {"priority": _OPTIONS["priority"]},
+    "required": ["priority"],
+    "additionalProperties": False,
+}
 NOTHING: Final[Mapping[str, Any]] = {"type": "object", "properties": {}, "additionalProperties": False}
 
 
@@ -97,7 +103,7 @@ def launch_request(body: Mapping[str, Any]) -> Request:
     retain = body.get("retain_for_seconds")
     return Request(
         parameters=body.get("parameters", {}),
-        priority=_priority(body.get("priority")),
+        priority=None if body.get("priority") is None else priority_of(body["priority"]),
         dedup_key=body.get("dedup_key"),
         run_at=wire.instant_of(body, "run_at", InvalidBody),
         tags=body.get("tags", ()),
@@ -119,7 +125,6 @@ def _forged(name: str, value: object, kind: str) -> Fault:
     return Fault(pointer=f"/{name}", code="forged", detail=detail)
 
 
-def _priority(given: Any) -> int | None:
-    if given is None:
-        return None
+def priority_of(given: Any) -> int:
+    """The number that a valid `priority` stands for."""
     return priorities.parse(int(given) if isinstance(given, float) else given)

@@ -6,11 +6,11 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from jobs import form, parameters
+from jobs import form, parameters, priority
 from jobs.parameters import InvalidParameters
-from runs import causes, launch, lifecycle
+from runs import causes, launch, lifecycle, urgency
 from runs.models import Run
-from runs.views.access import CANCEL_RUN, RETRY_RUN, back, permitted, person
+from runs.views.access import CANCEL_RUN, PRIORITISE_RUN, RETRY_RUN, back, permitted, person
 from runs.views.launch_form import PREFIX, LaunchForm
 from runs.views.run_page import find
 
@@ -29,6 +29,28 @@ def cancel(request: HttpRequest, ref: str) -> HttpResponse:
         messages.success(request, f"Run #{run.pk} was asked to stop.")
     else:
         messages.success(request, f"Run #{run.pk} is cancelled.")
+    return back(request, otherwise=reverse("pages:run", args=[run.pk]))
+
+
+@permitted(PRIORITISE_RUN)
+@require_POST
+def prioritise(request: HttpRequest, ref: str) -> HttpResponse:
+    """Gives a run that has not started another priority, and so perhaps another lane."""
+    run, typed = find(ref), request.POST.get("priority", "").strip()
+    by = causes.actor(user=person(request), api_key=None)
+    try:
+        wanted = priority.parse(int(typed) if typed.isascii() and typed.isdigit() else typed)
+    except priority.InvalidPriority as error:
+        messages.error(request, str(error))
+    else:
+        if refused := urgency.refusal(run):
+            messages.error(request, refused)
+        elif urgency.change(Run.objects.filter(pk=run.pk), priority=wanted, by=by):
+            messages.success(
+                request, f"Run #{run.pk} has priority {wanted} now, lane {priority.lane(wanted)}."
+            )
+        else:
+            messages.info(request, f"Run #{run.pk} has priority {wanted} already.")
     return back(request, otherwise=reverse("pages:run", args=[run.pk]))
 
 

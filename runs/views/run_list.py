@@ -18,7 +18,7 @@ from jobs.models import Job
 from runs.faces import KINDS, STATUSES
 from runs.models import Run
 from runs.views import live
-from runs.views.access import CANCEL_RUN, RETRY_RUN, VIEW_RUNS, permitted, person
+from runs.views.access import CANCEL_RUN, PRIORITISE_RUN, RETRY_RUN, VIEW_RUNS, permitted, person
 from runs.views.filters import RANGES, Filters
 
 PAGE_SIZE = 50
@@ -115,7 +115,11 @@ def run_list_live(request: HttpRequest) -> HttpResponse:
 def rights(request: HttpRequest) -> dict[str, bool]:
     """What the reader may do to runs."""
     user = person(request)
-    return {"cancel": user.has_perm(CANCEL_RUN), "retry": user.has_perm(RETRY_RUN)}
+    return {
+        "cancel": user.has_perm(CANCEL_RUN),
+        "retry": user.has_perm(RETRY_RUN),
+        "prioritise": user.has_perm(PRIORITISE_RUN),
+    }
 
 
 def _row(run: Run, *, may: dict[str, bool]) -> str:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from jobs import parameters
-from runs import logs
+from runs import logs, urgency
 from runs.faces import face
 from runs.models import Following, Run, run_id
 from runs.views import live
@@ -146,6 +146,7 @@ def _shown(request: HttpRequest, state: State) -> dict[str, Any]:
         "bars": bars(found),
         "totals": list(totals(found)),
         "attempts": list(reversed(run.history())),
+        "changeable": urgency.refusal(run) is None,
         "events": run.events.all()[:RELATED_LIMIT],
     }
 
