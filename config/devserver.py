@@ -184,7 +184,7 @@ class Site:
 
     def _lanes(self, migrated: Path) -> Iterator[Child]:
         """The workers, those that a first trigger needs first, and beat."""
-        for name, lanes in (("high", "high"), ("default", "default,high"), ("bulk", "bulk")):
+        for name, lanes in (("high", "high"), ("default", "default"), ("bulk", "bulk")):
             slots = self.slots[name] or os.cpu_count() or 1
             yield Child(program=worker(name, lanes=lanes, slots=slots, migrated=migrated))
         yield Child(program=beat(migrated=migrated))

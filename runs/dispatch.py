@@ -8,6 +8,8 @@ broker lives, is gone, or is frozen (docs/engine.md, Publish).
 import atexit
 import os
 import threading
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -22,6 +24,8 @@ TASK = "runs.work"
 TEND = "runs.tend"
 # Enough hints to wake each slot of a lane, few enough that no queue builds up in the broker.
 HINTS_A_SLOT = 2
+# How often whoever waits for hints looks whether he still should.
+LOOK_SECONDS = 0.5
 
 
 def hint_after_commit(lane: str) -> None:
@@ -42,6 +46,23 @@ def top_up(lane: str, wanted: int) -> None:
 def tend_after_commit(campaign: int) -> None:
     """Has a slot of the lane bulk tend the campaign once the transaction is committed; the sweep would, later."""
     transaction.on_commit(partial(publisher.tend, campaign), robust=True)
+
+
+def hints(lane: str, *, seconds: float, is_over: Callable[[], bool]) -> Iterator[None]:
+    """Yields each hint for `lane` that this process is given, until `seconds` have passed or `is_over()`.
+
+    It waits at the broker itself, which saves the way through the worker's main process. Only for a lane
+    whose queue holds nothing but hints. Ends early, and never raises, if the broker is away.
+    """
+    until = time.monotonic() + seconds
+    try:
+        with current_app.producer_pool.acquire(block=True, timeout=2) as producer:
+            client = producer.connection.default_channel.client
+            while time.monotonic() < until and not is_over():
+                if client.brpop([lane], timeout=LOOK_SECONDS):
+                    yield
+    except Exception as error:  # whatever the broker's client throws: Celery brings the next hint
+        log.warning("hints_not_heard", lane=lane, error=str(error))
 
 
 def most_hints(lane: str) -> int:
@@ -118,7 +139,7 @@ class Publisher:
     def _send_tending(self, campaign: int) -> None:
         try:
             with current_app.producer_pool.acquire(block=True, timeout=2) as producer:
-                _send_task(producer, TEND, campaign, lane="bulk")
+                _send_task(producer, TEND, campaign, queue="bulk")
         except Exception as error:  # as below: the sweep tends it
             log.warning("hint_not_sent", campaign_id=campaign, error=str(error))
 
@@ -128,14 +149,16 @@ class Publisher:
             with current_app.producer_pool.acquire(block=True, timeout=2) as producer:
                 there = producer.connection.default_channel.client.llen(lane)
                 for _ in range(min(max(new, least - there), most_hints(lane) - there)):
-                    _send_task(producer, TASK, lane, lane=lane)
+                    _send_task(producer, TASK, lane, queue=lane)
+                if lane == "high" and there:  # nobody takes its hints: all its slots are busy
+                    _send_task(producer, TASK, lane, queue="default")
         except Exception as error:  # whatever the broker's client throws: the sweep will send again
             log.warning("hint_not_sent", lane=lane, error=str(error))
 
 
-def _send_task(producer: Any, task: str, argument: str | int, *, lane: str) -> None:
+def _send_task(producer: Any, task: str, argument: str | int, *, queue: str) -> None:
     options = {"producer": producer, "ignore_result": True, "retry": False}
-    current_app.send_task(task, args=[argument], queue=lane, **options)
+    current_app.send_task(task, args=[argument], queue=queue, **options)
 
 
 def _urgency(lane: str) -> int:

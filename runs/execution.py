@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 # A slot that finds more and more work gives the loop back to Celery from time to time, which then can stop,
 # or replace a process that has grown.
 DRAIN_SECONDS = 1.0
+STAY_SECONDS = 60.0
 CHUNK_SECONDS = 0.25
 SLICE_SECONDS = 0.05
 CHUNK_LIMIT = 500
@@ -92,19 +93,32 @@ def drain(lane: str) -> int:
     return done
 
 
+def stay(lane: str) -> None:
+    """Carries out what each hint for `lane` brings, without the way through Celery, which takes milliseconds.
+
+    For some seconds: then Celery may replace this process, and a hint sees to it that a slot stays again.
+    """
+    for _ in dispatch.hints(lane, seconds=STAY_SECONDS, is_over=workers.is_stopping):
+        drain(lane)
+    if not workers.is_stopping():
+        dispatch.hint(lane)
+
+
 def _claim(lane: str) -> list[Claim]:
     """What this slot is given; nothing while the database is away.
 
     If the connection is lost in the middle of a claim, nobody knows whether it held: nothing is carried out, and
-    the slot's row is ended, so that what it may hold goes back. This process is another slot from then on.
+    the slot's row is ended, so that what it may hold goes back. This process is another slot from then on, and
+    tries once more, because a connection that was lost while nobody used it is found out only now.
     """
-    try:
-        wish = _wish(lane)
-        return [] if wish is None else lifecycle.claim(wish)
-    except (OperationalError, InterfaceError) as error:
-        connection.close()
-        log.warning("claim_unknown", lane=lane, error=str(error).strip())
-    _end_slot()
+    for _ in range(2):
+        try:
+            wish = _wish(lane)
+            return [] if wish is None else lifecycle.claim(wish)
+        except (OperationalError, InterfaceError) as error:
+            connection.close()
+            log.warning("claim_unknown", lane=lane, error=str(error).strip())
+        _end_slot()
     return []
 
 

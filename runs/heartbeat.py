@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
 from jobs.executors import Cancelled, Failed
-from runs import lifecycle, sweep, tending, workers
+from runs import dispatch, lifecycle, sweep, tending, workers
 from runs.claims import Claim
 
 log = structlog.get_logger(__name__)
@@ -86,6 +86,7 @@ class Heartbeat:
             lifecycle.rescue()
         if self.ready:
             workers.set_ready(self.worker_id)
+            dispatch.hint(self.lanes[0], self.concurrency)  # so that slots are at hand before there is work
             self.ready = False
         for charge in self._charges():
             self._look_after(charge, now)

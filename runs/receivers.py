@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from celery import signals
 
-from runs import attempts, heartbeat
+from runs import attempts, heartbeat, workers
 from runs.leash import die_with_parent
 
 log = structlog.get_logger(__name__)
@@ -20,6 +20,7 @@ _heartbeat_pid: int | None = None
 def start_heartbeat(sender: Any, **kwargs: Any) -> None:
     """Forks the heartbeat process before the pool has a single child, and keeps it alive."""
     lanes = sorted(sender.app.amqp.queues.consume_from)
+    workers.lanes = tuple(lanes)
 
     def fork() -> None:
         global _heartbeat_pid  # noqa: PLW0603 - one worker, one heartbeat process
@@ -45,6 +46,7 @@ def tell_ready(**kwargs: Any) -> None:
 @signals.worker_shutting_down.connect
 def tell_stopping(**kwargs: Any) -> None:
     """The worker stops: its heartbeat process lets it claim nothing more and ends the grace."""
+    workers.tell_stopping()
     _tell(signal.SIGTERM)
 
 

@@ -4,6 +4,7 @@ A *worker* is a Celery worker's main process; a *slot* is a child of it that car
 worker's lease is renewed by its heartbeat process and vouches for all its slots.
 """
 
+import mmap
 import os
 import socket
 import uuid
@@ -19,6 +20,20 @@ from runs.statements import planned
 
 # Made in the worker's main process before anything is forked, so that slots find their worker's row by it.
 node = uuid.uuid4()
+# The lanes that the worker of this node takes hints of; set before anything is forked.
+lanes: tuple[str, ...] = ()
+# A byte that the worker's main process shares with its slots.
+_stopping = mmap.mmap(-1, 1)
+
+
+def tell_stopping() -> None:
+    """The worker was asked to stop: slots that wait for work need not wait any longer."""
+    _stopping[0] = 1
+
+
+def is_stopping() -> bool:
+    """Whether this slot's worker was asked to stop."""
+    return _stopping[0] != 0
 
 
 @dataclass(slots=True)
