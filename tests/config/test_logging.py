@@ -4,7 +4,6 @@ import logging
 import sys
 
 from billiard.exceptions import WorkerLostError
-from celery.utils.log import get_task_logger
 
 from config.logging import KnownEnd
 
@@ -13,7 +12,7 @@ def record_of(error: Exception) -> logging.LogRecord:
     try:
         raise error
     except Exception:
-        return get_task_logger("x").makeRecord("x", logging.ERROR, "", 0, "it ended", (), sys.exc_info())
+        return logging.LogRecord("x", logging.ERROR, "", 0, "it ended", (), sys.exc_info())
 
 
 def test_the_end_of_a_killed_slot_is_one_line() -> None:
