@@ -164,7 +164,7 @@ class EventTriggerAdmin(TriggerPanel):
             Delivery.objects.filter(trigger=obj).exclude(verdict=Delivery.Verdict.ACCEPTED).order_by("-pk")
         )
         return {
-            "address": address_of(obj.source or obj),
+            "address": address_of(obj.source or obj, request),
             "secrets": Secret.objects.valid(timezone.now()).filter(trigger=obj),
             "history": reactions[:HISTORY],
             "refused": refused[:5],
