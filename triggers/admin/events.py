@@ -111,7 +111,7 @@ class EventTriggerAdmin(TriggerPanel):
         (None, {"fields": ("job", "name", "enabled")}),
         ("Where its deliveries come from", {"fields": ("scheme", "scheme_options", "secret", "source")}),
         ("Which of them it wants", {"fields": ("events", "filter")}),
-        ("Its runs", {"fields": ("priority", "parameters", "mapping", "parent_pointer")}),
+        ("Its runs", {"fields": ("priority", "rate_limit", "parameters", "mapping", "parent_pointer")}),
         (
             "Several deliveries for one run",
             {"fields": ("debounce_seconds", "debounce_limit", "debounce_pointer")},
