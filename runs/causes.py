@@ -74,6 +74,15 @@ def event(
     )
 
 
+def entry(name: str) -> Cause:
+    """An entry of django-celery-beat came due, which an operator made past the schedules."""
+    return Cause(
+        kind=TriggerKind.SCHEDULE,
+        sentence=f"Started by the scheduler's entry {name}",
+        context={"beat_entry": name},
+    )
+
+
 def retry(
     run: Run, *, changed: bool = False, user: User | None = None, api_key: ApiKey | None = None
 ) -> Cause:

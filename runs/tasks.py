@@ -1,9 +1,14 @@
 """The Celery tasks: one a purpose, and none with state worth saving."""
 
-from celery import shared_task
+from typing import Any
 
-from runs import execution, tending, workers
+import structlog
+from celery import Task, shared_task
+
+from runs import entries, execution, tending, workers
 from runs.dispatch import TASK, TEND
+
+log = structlog.get_logger(__name__)
 
 
 @shared_task(name=TASK, ignore_result=True)
@@ -21,3 +26,13 @@ def work(lane: str) -> None:
 def tend(campaign: int) -> None:
     """A hint that a campaign is to be expanded, cancelled or retried: this slot does some portions of that."""
     tending.carry_on(campaign)
+
+
+@shared_task(name=entries.TASK, bind=True, ignore_result=True)
+def launch_job(self: Task, **arguments: Any) -> None:
+    """Launches a job for an entry of the scheduler; the run says which one, by the name that beat sends along."""
+    entry = (self.request.headers or {}).get("periodic_task_name") or "without a name"
+    try:
+        entries.run(arguments, entry=entry)
+    except entries.InvalidEntry as error:
+        log.error("entry_launched_nothing", entry=entry, error=str(error))

@@ -4,6 +4,7 @@ Whatever does work is a job, so that it leaves a run. django-celery-beat's admin
 name, at once by its action or later by an entry; here an entry can't name another task than ours.
 """
 
+import json
 from typing import Any, Final
 
 from celery import current_app
@@ -17,6 +18,7 @@ from django_celery_beat import admin as package
 from django_celery_beat.models import PeriodicTask
 
 from jobs.panel import MOMENTS
+from runs import entries
 
 # Tasks of these names make or carry out runs, or tidy up after themselves.
 PREFIX: Final = "runs."
@@ -37,7 +39,23 @@ class EntryForm(package.PeriodicTaskForm):
 
     def clean(self) -> dict[str, Any]:
         """The package's checks, which take it for granted that a task was named."""
-        return self.cleaned_data if "task" in self.errors else dict(super().clean())
+        if "task" in self.errors:
+            return dict(self.cleaned_data)
+        cleaned = dict(super().clean())
+        if cleaned.get("task") == entries.TASK and "kwargs" not in self.errors:
+            self._check_launch(cleaned)
+        return cleaned
+
+    def _check_launch(self, cleaned: dict[str, Any]) -> None:
+        """Says now what would keep the entry from launching its job at night."""
+        if json.loads(cleaned.get("args") or "[]"):
+            self.add_error("args", "Expected none: the job and its parameters are keyword arguments.")
+        if cleaned.get("queue") not in (None, "", "default"):
+            self.add_error("queue", "Expected none: the slots of the other lanes wait for hints only.")
+        try:
+            entries.check(json.loads(cleaned.get("kwargs") or "{}"))
+        except entries.InvalidEntry as error:
+            self.add_error("kwargs", str(error))
 
     def _clean_json(self, field: str) -> str:
         try:

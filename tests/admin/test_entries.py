@@ -1,12 +1,18 @@
-"""The admin of beat's own entries: housekeeping only."""
+"""The admin of beat's own entries: housekeeping, and launches that leave runs."""
 
 from typing import Any
 
+import pytest
 from django.test import Client
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from django_celery_beat.schedulers import ModelEntry
 
+from jobs.models import Job
+from runs import tasks
 from runs.admin.beat import is_allowed
+from runs.models import Run
 from tests.admin.pages import address, form_of
+from tests.factories import make_job
 
 LIST = "django_celery_beat_periodictask_changelist"
 ADD = "django_celery_beat_periodictask_add"
@@ -46,3 +52,47 @@ def test_the_page_of_an_entry_has_no_script_of_its_own(boss: Client) -> None:
     entry = PeriodicTask.objects.get(name="tidy")
     body = boss.get(address("django_celery_beat_periodictask_change", entry.pk)).content.decode()
     assert "periodic-task-overrides" not in body
+
+
+def test_an_entry_launches_a_job_and_the_run_names_it(boss: Client) -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    job = make_job(slug="report", schema=schema)
+    said = '{"job": "report", "parameters": {"city": "Rome"}}'
+    assert send(boss, task="runs.launch_job", kwargs=said).status_code == 302
+    entry = ModelEntry(PeriodicTask.objects.get(name="tidy"))
+    tasks.launch_job.push_request(headers=entry.options["headers"])
+    try:
+        tasks.launch_job(**entry.kwargs)
+        Job.objects.filter(pk=job.pk).update(status="paused", paused_by="ada")
+        tasks.launch_job(**entry.kwargs)
+        tasks.launch_job(job="gone")
+    finally:
+        tasks.launch_job.pop_request()
+    started, skipped = Run.objects.order_by("pk")
+    assert (started.trigger_kind, started.cause) == ("schedule", "Started by the scheduler's entry tidy")
+    assert started.parameters == {"city": "Rome"}
+    assert (skipped.status, "paused by ada" in skipped.skip_reason) == ("skipped", True)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "said"),
+    [
+        ("{}", "There is no job None"),
+        ('{"job": "nobody"}', "There is no job 'nobody'"),
+        ('{"job": "report"}', "do not fit the job 'report'"),
+        ('{"job": "report", "parameters": 5}', "expected an object"),
+        ('{"job": "report", "priority": 1}', "'priority' is no argument"),
+    ],
+)
+def test_an_entry_that_would_launch_nothing_is_refused_when_it_is_written(
+    boss: Client, kwargs: str, said: str
+) -> None:
+    make_job(slug="report", schema={"type": "object", "required": ["city"]})
+    answer = send(boss, task="runs.launch_job", kwargs=kwargs)
+    assert said in " ".join(answer.context["adminform"].form.errors["kwargs"])
+
+
+def test_an_entry_launches_through_the_default_queue_only(boss: Client) -> None:
+    make_job(slug="report")
+    answer = send(boss, task="runs.launch_job", kwargs='{"job": "report"}', queue="high")
+    assert "wait for hints only" in " ".join(answer.context["adminform"].form.errors["queue"])
