@@ -236,7 +236,7 @@ def test_unused_and_expiring_keys_are_flagged() -> None:
     keys.issue(name="soon", owner=owner, expires_at=now + timedelta(days=3))
     old, _ = keys.issue(name="old", owner=owner)
     ApiKey.objects.filter(pk=old.pk).update(created_at=now - timedelta(days=100))
-    keys.issue(name="fine", owner=owner, expires_at=now + timedelta(days=300))
+    keys.issue(name="fine", owner=owner, expires_at=now + timedelta(days=300), idle_days=10)
     assert [key.name for key in ApiKey.objects.unused(now)] == ["old"]
     assert [key.name for key in ApiKey.objects.expiring(now)] == ["soon"]
     assert {key.name: bool(key.flags(now)) for key in ApiKey.objects.all()} == {
@@ -244,3 +244,12 @@ def test_unused_and_expiring_keys_are_flagged() -> None:
         "old": True,
         "fine": False,
     }
+
+
+def test_a_sliding_key_is_flagged_when_half_of_its_time_is_over() -> None:
+    now = timezone.now()
+    key, _ = keys.issue(name="ci", owner=make_user(), idle_days=10)
+    for days, flagged in ((4, False), (6, True)):
+        then = now + timedelta(days=days)
+        assert ApiKey.objects.expiring(then).exists() is flagged
+        assert bool(key.flags(then)) is flagged

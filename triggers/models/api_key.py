@@ -31,13 +31,8 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     """Adjectives for keys."""
 
     def ending(self) -> Self:
-        """Keys with `ending_at`, the SQL of `ApiKey.ends_at`."""
-        days = ExpressionWrapper(
-            F("idle_days") * Value(timedelta(days=1), output_field=DurationField()),
-            output_field=DurationField(),
-        )
-        idle = ExpressionWrapper(_LAST_SIGN + days, output_field=models.DateTimeField())
-        return self.annotate(ending_at=Least("expires_at", idle))
+        """Keys with `ending_at` and `waning_at`, the SQL of `ApiKey.ends_at` and `ApiKey.wanes_at`."""
+        return self.annotate(ending_at=Least("expires_at", _idle(hours=24)), waning_at=_idle(hours=12))
 
     def expired(self, now: datetime) -> Self:
         """Keys whose time is over, fixed or for want of use."""
@@ -50,11 +45,19 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
 
     def expiring(self, now: datetime) -> Self:
         """Valid keys that end soon."""
-        return self.valid(now).filter(ending_at__lte=now + EXPIRES_SOON)
+        soon = now + EXPIRES_SOON
+        return self.valid(now).filter(Q(expires_at__lte=soon) | Q(ending_at__lte=soon, waning_at__lte=now))
 
     def unused(self, now: datetime) -> Self:
         """Valid keys that nobody has used for long."""
         return self.valid(now).annotate(sign_at=_LAST_SIGN).filter(sign_at__lte=now - UNUSED_AFTER)
+
+
+def _idle(*, hours: int) -> ExpressionWrapper:
+    """So many hours for each idle day after the last sign of life."""
+    part = Value(timedelta(hours=hours), output_field=DurationField())
+    span = ExpressionWrapper(F("idle_days") * part, output_field=DurationField())
+    return ExpressionWrapper(_LAST_SIGN + span, output_field=models.DateTimeField())
 
 
 # PostgreSQL's greatest() and least() pass over NULL.
@@ -158,6 +161,11 @@ class ApiKey(models.Model):
             ends.append(self.last_sign_at + timedelta(days=self.idle_days))
         return min(ends, default=None)
 
+    @property
+    def wanes_at(self) -> datetime | None:
+        """When half of the time has gone by that it may lie unused; None: it may for ever."""
+        return self.last_sign_at + timedelta(days=self.idle_days) / 2 if self.idle_days is not None else None
+
     def rotating(self, now: datetime) -> bool:
         """Whether the secret from before the last rotation is still valid."""
         return bool(self.former_hash) and self.former_until is not None and self.former_until > now
@@ -169,7 +177,9 @@ class ApiKey(models.Model):
         found = []
         if self.last_sign_at <= now - UNUSED_AFTER:
             found.append(f"not used for {(now - self.last_sign_at).days} days")
-        if self.ends_at is not None and self.ends_at <= now + EXPIRES_SOON:
+        fixed = self.expires_at is not None and self.expires_at <= now + EXPIRES_SOON
+        wanes = self.wanes_at is not None and self.wanes_at <= now
+        if self.ends_at is not None and self.ends_at <= now + EXPIRES_SOON and (fixed or wanes):
             found.append(f"ends {self.ends_at:%Y-%m-%d %H:%M} UTC")
         if self.rotating(now):
             found.append(f"{self.former_calls} calls with the former secret since its rotation")
