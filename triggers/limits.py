@@ -5,7 +5,6 @@ clock: the broker may be frozen, and no launch may wait for it. A call is one st
 """
 
 import math
-from datetime import timedelta
 
 from django.db import connection
 
@@ -13,12 +12,13 @@ from triggers import rates
 from triggers.models import ApiKey, Trigger
 
 _TAKE = """
-    INSERT INTO triggers_ratelimit AS known (subject, free_at) VALUES (%(subject)s, clock_timestamp() + %(step)s)
-    ON CONFLICT (subject) DO UPDATE SET free_at = greatest(known.free_at, clock_timestamp()) + %(step)s
-    WHERE greatest(known.free_at, clock_timestamp()) + %(step)s <= clock_timestamp() + %(period)s
+    INSERT INTO triggers_ratelimit AS known (subject, free_at)
+    VALUES (%(subject)s, clock_timestamp() + %(step)s::interval)
+    ON CONFLICT (subject) DO UPDATE SET free_at = greatest(known.free_at, clock_timestamp()) + %(step)s::interval
+    WHERE greatest(known.free_at, clock_timestamp()) + %(step)s::interval <= clock_timestamp() + %(period)s::interval
     RETURNING TRUE"""
 _WAIT = """
-    SELECT extract(epoch FROM free_at + %(step)s - %(period)s - clock_timestamp())
+    SELECT extract(epoch FROM free_at + %(step)s::interval - %(period)s::interval - clock_timestamp())
     FROM triggers_ratelimit WHERE subject = %(subject)s"""
 
 
@@ -47,7 +47,11 @@ def take_of_trigger(trigger: Trigger) -> None:
 
 def _take(subject: str, *, limit: str, of: str) -> None:
     rate = rates.parse(limit)
-    values: dict[str, str | timedelta] = {"subject": subject, "step": rate.step, "period": rate.period}
+    values = {
+        "subject": subject,
+        "step": f"{rate.step.total_seconds()} s",
+        "period": f"{rate.period.total_seconds()} s",
+    }
     with connection.cursor() as cursor:
         cursor.execute(_TAKE, values)
         if cursor.fetchone() is not None:

@@ -48,7 +48,7 @@ def revert(change: Change) -> Model:
     with transaction.atomic():
         if change.model == "triggers.trigger":
             dependencies.lock()  # before the row, in the order in which everybody takes the two
-        found = _object(change)
+        found: Model = _object(change)
         _lay(found, change)
         _save(found, change)
     return found

@@ -8,6 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import DurationField, ExpressionWrapper, F, Q, Value
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Greatest, Least, Now
 
 from jobs.models import Job
@@ -53,7 +54,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         return self.valid(now).annotate(sign_at=_LAST_SIGN).filter(sign_at__lte=now - UNUSED_AFTER)
 
 
-def _idle(*, hours: int) -> ExpressionWrapper:
+def _idle(*, hours: int) -> Combinable:
     """So many hours for each idle day after the last sign of life."""
     part = Value(timedelta(hours=hours), output_field=DurationField())
     span = ExpressionWrapper(F("idle_days") * part, output_field=DurationField())
