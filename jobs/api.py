@@ -61,6 +61,8 @@ class JobSerializer(serializers.Serializer[Job]):
     circuit_cooldown_seconds = Value(wire.WHOLE)
     circuit_per_host = Value(wire.YES_NO)
     circuit_target = Value(wire.TEXT_OR_NULL)
+    start_within_seconds = Value(wire.WHOLE_OR_NULL)
+    finish_within_seconds = Value(wire.WHOLE_OR_NULL)
     dedup_key_template = Value(wire.TEXT_OR_NULL)
     dedup_mode = Value({"type": "string", "enum": DedupMode.values})
     retain_for_seconds = Value(wire.WHOLE_OR_NULL)

@@ -156,6 +156,18 @@ class Job(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(DAY_SECONDS)],
         help_text="Never more than that many starts in any stretch of so many seconds.",
     )
+    start_within_seconds = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Must start within so many seconds of being due. Empty: no promise.",
+    )
+    finish_within_seconds = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Must finish within so many seconds of being due. Empty: no promise.",
+    )
     dedup_key_template = models.CharField(
         max_length=200,
         null=True,

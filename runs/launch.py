@@ -16,7 +16,7 @@ from jobs import parameters as job_parameters
 from jobs import priority as priorities
 from jobs.executors import templating
 from jobs.models import Job
-from runs import dedup, dispatch, labels, portions, tallies
+from runs import deadlines, dedup, dispatch, labels, portions, tallies
 from runs.labels import label_text
 from runs.models import Campaign, ClaimGroup, Run, RunLabel
 from runs.plain import plain
@@ -77,6 +77,7 @@ def launch(job: Job, *, cause: Cause, request: Request | None = None) -> Launche
         if found is not None:
             return Launched(run=found, created=False)
         RunLabel.objects.bulk_create(labels.of(run))
+        deadlines.promise(run, job=job, trigger=cause.trigger)
         if cause.api_key is not None:
             ApiKey.objects.filter(pk=cause.api_key.pk).update(launches=F("launches") + 1)
             transaction.on_commit(partial(key_use.launched, cause.api_key, job=job), robust=True)

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
 
 from runs import (
+    deadlines,
     deliveries,
     dispatch,
     followers,
@@ -72,6 +73,7 @@ def run(now: datetime) -> bool:
         lifecycle.enqueue,
         lifecycle.skip,
         holding.release_left_over,
+        deadlines.judge,
         tallies.fold,
         progress.fold_sums,
         tending.tend,

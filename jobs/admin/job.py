@@ -113,10 +113,11 @@ class JobAdmin(JobActs):
             ("retry_first_delay_seconds", "retry_longest_delay_seconds"),
             ("retry_factor", "retry_jitter"),
         )
+        deadlines = ("start_within_seconds", "finish_within_seconds")
         return (
             ("Identity", {"fields": ("name", *slug, "description", "tags", "owner")}),
             ("What it does", {"fields": ("executor_name", *configured, "schema", defaults)}),
-            ("Reliability", {"fields": ("timeout_seconds", "max_attempts", *retries, "on_lost")}),
+            ("Reliability", {"fields": ("timeout_seconds", "max_attempts", *retries, "on_lost", deadlines)}),
             ("Limits", {"fields": _LIMITS}),
             ("Circuit breaker", {"fields": (*_CIRCUIT, *per_host), "description": _CIRCUIT_SENTENCE}),
             (

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from django.db.models import prefetch_related_objects
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -11,7 +12,7 @@ from jobs import parameters, wire
 from jobs.fields import Instant, Text, Value
 from jobs.priority import LANES
 from runs import why
-from runs.models import Run, TriggerKind
+from runs.models import DeadlineKind, Run, TriggerKind
 from runs.status import FailureReason, Status
 from triggers.keys import PREFIX as KEY_PREFIX
 
@@ -28,6 +29,17 @@ _PROGRESS: Final = {
         "done": wire.NUMBER_OR_NULL,
         "total": wire.NUMBER_OR_NULL,
         "message": wire.TEXT_OR_NULL,
+    },
+}
+_DEADLINES: Final = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "kind": {"type": "string", "enum": DeadlineKind.values},
+            "due_at": wire.INSTANT,
+            "breached": {"type": ["boolean", "null"]},
+        },
     },
 }
 _ATTEMPTS: Final = {
@@ -108,6 +120,8 @@ class RunSerializer(serializers.Serializer[Run]):
     wait_seconds = serializers.SerializerMethodField()
     duration_seconds = serializers.SerializerMethodField()
 
+    deadlines = serializers.SerializerMethodField()
+
     engine = Value(wire.TEXT_OR_NULL)
     external_id = Value(wire.TEXT_OR_NULL)
     external_status = Value(wire.TEXT_OR_NULL)
@@ -128,6 +142,14 @@ class RunSerializer(serializers.Serializer[Run]):
     def get_attempts(self, run: Run) -> list[dict[str, Any]]:
         """Every try, the oldest first; the last is what the run itself says."""
         return [_attempt(entry) for entry in run.history()]
+
+    @extend_schema_field(_DEADLINES)
+    def get_deadlines(self, run: Run) -> list[dict[str, Any]]:
+        """What was promised of the run, and whether it was kept; null while that is open."""
+        return [
+            {"kind": one.kind, "due_at": wire.instant_text(one.due_at), "breached": one.is_breached}
+            for one in run.deadlines.all()
+        ]
 
     @extend_schema_field(dict(wire.TEXT_OR_NULL))
     def get_why(self, run: Run) -> str | None:
@@ -189,6 +211,7 @@ def run_object(run: Run, request: Request) -> dict[str, Any]:
 
 def run_objects(runs: Sequence[Run], request: Request) -> list[dict[str, Any]]:
     """Several runs; the number of queries does not grow with them."""
+    prefetch_related_objects(list(runs), "deadlines")
     serializer = RunSerializer(runs, many=True, context=context(runs, request))  # type: ignore[arg-type]
     return list(serializer.data)
 

@@ -25,6 +25,10 @@ LONGEST: Final = 32_767  # what a small whole number of PostgreSQL can hold
 YEAR_MINUTES: Final = 366 * 24 * 60
 SLUG: Final[wire.Schema] = {"type": "string", "minLength": 1, "maxLength": 200}
 INSTANT: Final[wire.Schema] = {"anyOf": [wire.INSTANT, {"type": "null"}]}
+WITHIN: Final[wire.Schema] = {
+    "anyOf": [{"type": "integer", "minimum": 1, "maximum": 2**31 - 1}, {"type": "null"}],
+    "description": "Seconds from the slot within which a run must; null: as the job says.",
+}
 
 COMMON: Final[Mapping[str, wire.Schema]] = {
     "name": {"type": "string", "maxLength": 200},
@@ -52,6 +56,8 @@ OF_KIND: Final[Mapping[str, Mapping[str, wire.Schema]]] = {
         "misfire_limit": {"type": "integer", "minimum": 1, "maximum": LONGEST},
         "overlap": {"type": "string", "enum": Overlap.values},
         "jitter_seconds": {"type": "integer", "minimum": 0, "maximum": 86_400},
+        "start_within_seconds": WITHIN,
+        "finish_within_seconds": WITHIN,
         "starts_at": INSTANT,
         "ends_at": INSTANT,
         "calendars": {
@@ -83,6 +89,7 @@ REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {Kind.SCHEDULE: ("cron",), Kind
 DEFAULTS: Final[Mapping[str, Any]] = {
     "name": "", "enabled": True, "priority": None, "parameters": {}, "rate_limit": None, "timezone": "UTC",
     "misfire": Misfire.RUN_ONCE, "misfire_limit": 10, "overlap": Overlap.SKIP, "jitter_seconds": 0,
+    "start_within_seconds": None, "finish_within_seconds": None,
     "starts_at": None, "ends_at": None, "calendars": [], "condition": Condition.ON_SUCCESS, "delay_minutes": 0,
     "needs": Needs.ANY, "window_minutes": 24 * 60, "mapping": {}, "scheme": "", "scheme_options": {},
     "events": [], "filter": {}, "parent_pointer": "", "debounce_seconds": 0, "debounce_limit": 100,

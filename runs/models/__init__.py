@@ -3,6 +3,7 @@
 from runs.models.campaign import Campaign, CampaignPace, CampaignStatus, CampaignTally, Recipient, ResultSum
 from runs.models.campaign_event import CampaignAct, CampaignEvent
 from runs.models.circuit import Circuit, CircuitEvent, CircuitState
+from runs.models.deadline import Deadline, DeadlineKind
 from runs.models.following import Ending, Following
 from runs.models.lane import ClaimGroup, JobStart, Lane
 from runs.models.names import run_id, run_name
@@ -22,6 +23,8 @@ __all__ = [
     "CircuitEvent",
     "CircuitState",
     "ClaimGroup",
+    "Deadline",
+    "DeadlineKind",
     "Ending",
     "Following",
     "Heartbeat",

@@ -16,7 +16,7 @@ from jobs.models import DedupMode, Job
 from jobs.parameters import InvalidParameters
 from runs import causes, circuits, launch, retention, strips, tallies
 from runs.durations import duration_words
-from runs.models import Run
+from runs.models import Deadline, Run
 from runs.views.access import PAUSE_JOB, RUN_JOB, VIEW_RUNS, back, permitted, person
 from runs.views.job_call import call_url, curl, python
 from runs.views.job_list import status_of
@@ -28,6 +28,7 @@ from triggers import dependencies
 from triggers.models import Kind, Reaction, Trigger
 
 HISTORY = 10
+BREACHES = 5
 SLOTS = 3
 
 
@@ -112,6 +113,7 @@ def _show(request: HttpRequest, job: Job, shown: LaunchForm) -> HttpResponse:
         "policies": _policies(job),
         "circuit": circuits.seen(circuits.of_job(job)),
         "may_reset": user.has_perm(PAUSE_JOB),
+        "breaches": _breaches(job, triggers),
         "edit_url": _edit_url(job) if user.is_staff and user.has_perm("jobs.change_job") else "",
         **_calls(request, job),
     }
@@ -148,6 +150,8 @@ def _policies(job: Job) -> list[tuple[str, str]]:
         ("Tries", retry.words(job.retry_policy)),
         ("Time limit", duration_words(job.timeout_seconds)),
         ("When a worker is lost", "tried again" if job.on_lost == Job.OnLost.RETRY else "the run fails"),
+        ("Must start, from being due", _within(job.start_within_seconds)),
+        ("Must finish, from being due", _within(job.finish_within_seconds)),
         ("At a time", f"at most {job.max_concurrent_runs}" if job.max_concurrent_runs else "no limit"),
         ("With one concurrency key", _per_key(job)),
         ("Starts", _starts(job)),
@@ -176,6 +180,18 @@ def _circuit(job: Job) -> str:
         f"opens for {duration_words(job.circuit_cooldown_seconds)} when {job.circuit_failure_rate:.0%} of at "
         f"least {job.circuit_min_calls} attempts within {duration_words(job.circuit_window_seconds)} failed"
     )
+
+
+def _breaches(job: Job, triggers: Sequence[Trigger]) -> Sequence[Deadline]:
+    """The newest deadlines that its runs breached; nothing is asked where nothing is promised."""
+    promises: list[Job | Trigger] = [job, *triggers]
+    if all(one.start_within_seconds is None and one.finish_within_seconds is None for one in promises):
+        return []
+    return list(Deadline.objects.filter(job=job, is_breached=True).order_by("-pk")[:BREACHES])
+
+
+def _within(seconds: int | None) -> str:
+    return f"within {duration_words(seconds)}" if seconds is not None else "no promise"
 
 
 def _edit_url(job: Job) -> str:

@@ -147,6 +147,7 @@ def _shown(request: HttpRequest, state: State) -> dict[str, Any]:
         "totals": list(totals(found)),
         "attempts": list(reversed(run.history())),
         "changeable": urgency.refusal(run) is None,
+        "deadlines": list(run.deadlines.all()),
         "events": run.events.all()[:RELATED_LIMIT],
     }
 

@@ -59,7 +59,17 @@ class ScheduleAdmin(TriggerPanel):
     fieldsets = (
         (None, {"fields": ("job", "name", "enabled")}),
         ("When", {"fields": ("cron", "timezone", "starts_at", "ends_at", "jitter_seconds", "calendars")}),
-        ("When it can’t run on time", {"fields": ("misfire", "misfire_limit", "overlap")}),
+        (
+            "When it can’t run on time",
+            {
+                "fields": (
+                    "misfire",
+                    "misfire_limit",
+                    "overlap",
+                    ("start_within_seconds", "finish_within_seconds"),
+                )
+            },
+        ),
         ("Its runs", {"fields": ("priority", "rate_limit", "parameters")}),
     )
 

@@ -140,6 +140,18 @@ class Trigger(models.Model):
     jitter_seconds = models.PositiveIntegerField(
         default=0, help_text="Spread the start over so many seconds."
     )
+    start_within_seconds = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Must start within so many seconds of its slot. Empty: as the job says.",
+    )
+    finish_within_seconds = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Must finish within so many seconds of its slot. Empty: as the job says.",
+    )
     starts_at = models.DateTimeField(null=True, blank=True)
     ends_at = models.DateTimeField(null=True, blank=True)
     calendars = models.ManyToManyField(
