@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from runs import deliveries
+from runs.models import Circuit
 from tests.admin.conftest import Login
 from tests.factories import (
     make_dependency,
@@ -34,6 +35,7 @@ def cast() -> None:
     make_slot()
     keys.issue(name="ci", owner=make_user())
     Calendar.objects.create(name="holidays", closed="2026-12-25")
+    Circuit.objects.create(target="job:shaky").events.create(kind="reset", actor="ada")
 
 
 def panels() -> list[Any]:
