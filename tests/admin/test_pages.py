@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
-from runs import deliveries
+from runs import deliveries, orders
 from runs.models import Circuit
 from tests.admin.conftest import Login
 from tests.factories import (
@@ -32,6 +32,7 @@ def cast() -> None:
     make_dependency(job)
     deliveries.send_test(make_event(job)[0])
     make_run(job)
+    orders.order(orders.Order(job=job, name="spring"), [(1, {"key": "a"})])
     make_slot()
     keys.issue(name="ci", owner=make_user())
     Calendar.objects.create(name="holidays", closed="2026-12-25")

@@ -11,11 +11,11 @@ from playwright.sync_api import Page, expect
 
 from jobs.executors import Failed, Succeeded
 from jobs.models import Job
-from runs import causes, firing, launch, lifecycle, logs
+from runs import causes, firing, launch, lifecycle, logs, orders, tallies, tending
 from runs.claims import Claim
-from runs.models import Run
+from runs.models import Run, WorkerProcess
 from tests.browser.conftest import LogIn
-from tests.factories import claim_one, make_dependency, make_job, make_run, make_schedule, make_slot
+from tests.factories import claim, claim_one, make_dependency, make_job, make_run, make_schedule, make_slot
 
 pytestmark = pytest.mark.browser
 AXE = Axe().axe_script
@@ -49,6 +49,18 @@ def write(claim: Claim, *lines: str, level: str = "info") -> None:
     writer.flush()
 
 
+def make_campaign(slot: WorkerProcess) -> int:
+    """One whose canary asks, with an error, sums and a timeline; returns its id."""
+    order = orders.Order(job=make_job(slug="sends"), name="Spring sale", canary=3, rate_per_second=50.0)
+    campaign = orders.order(order, [(n, {"key": f"user-{n}@example.org"}) for n in range(1, 9)]).campaign
+    tending.at_once(campaign)
+    failed, *others = claim(slot, lane="bulk", limit=3)
+    lifecycle.settle([(failed, ERROR), *((one, Succeeded(result={"sent": 1})) for one in others)])
+    tallies.fold()
+    tending.tend()
+    return int(campaign.pk)
+
+
 def make_cast() -> dict[str, str]:
     """Something of everything; returns the addresses worth looking at."""
     job = make_job(
@@ -74,7 +86,11 @@ def make_cast() -> dict[str, str]:
     Run.objects.filter(pk=running.pk).update(progress={"done": 3, "total": 7, "message": "page 3"})
     queued = make_run(job, parameters={"city": "Bonn"})
     later = make_run(job, parameters={"city": "Bonn"}, run_at=timezone.now() + timedelta(hours=1))
+    campaign = make_campaign(slot)
     return {
+        "a campaign": f"/campaigns/{campaign}/",
+        "campaigns": "/campaigns/",
+        "a new campaign": "/campaigns/new/",
         "dashboard": "/",
         "runs": "/runs/",
         "no runs": "/runs/?status=skipped",
