@@ -54,12 +54,12 @@
     if (rested) plan();
   }
 
-  // The head of a run says what the tab is called and which sign it carries.
+  // The head of a run or a campaign says what the tab is called, and may say which sign it carries.
   function retitle() {
     const head = document.querySelector("[data-title]");
     if (!head || document.title === head.dataset.title) return;
     document.title = head.dataset.title;
-    document.querySelector("link[rel=icon]").href = head.dataset.favicon;
+    if (head.dataset.favicon) document.querySelector("link[rel=icon]").href = head.dataset.favicon;
     document.getElementById("announce").textContent = head.dataset.announce;
   }
 

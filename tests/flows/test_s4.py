@@ -54,6 +54,10 @@ def test_two_thousand_recipients_are_held_hurried_and_all_reached(live: Live) ->
     campaign = order(live, "noop", rows, rate_per_second="40")
     assert (campaign["total"], campaign["duplicates"], campaign["skipped"]) == (2000, 1, 20)
     live.until(lambda: now(live, campaign)["succeeded"], lambda succeeded: succeeded >= 20)
+    for _ in range(5):
+        triggered = live.ended(live.launch("noop"))
+        assert (triggered["status"], triggered["lane"]) == ("succeeded", "high")
+    assert now(live, campaign)["status"] == "running", "triggers do not wait for its end"
     act(live, campaign, "pause")
     time.sleep(1)  # in which what was claimed before may still end
     held = now(live, campaign)
@@ -67,6 +71,29 @@ def test_two_thousand_recipients_are_held_hurried_and_all_reached(live: Live) ->
     ended = until_ended(live, campaign)
     assert ended["status"] == "done"
     assert counted(ended) == in_the_table(live, campaign) == {"succeeded": 1980, "skipped": 20}
+
+
+def test_a_file_is_sent_through_the_page_tried_with_five_and_then_sent_to_all(live: Live) -> None:
+    rows = "\n".join(["Kunde;aktiv", *(f"user-{number};ja" for number in range(40))])
+    form = {
+        "job": "noop",
+        "name": "through the page",
+        "parameters": "{}",
+        "delimiter": ";",
+        "draft": "1",
+        "columns": "Kunde = key\naktiv =",
+        "csrfmiddlewaretoken": live.pages.cookies["csrftoken"],
+    }
+    page = live.pages.post("/campaigns/new/", data=form, files={"file": ("people.csv", rows.encode())})
+    assert page.status_code == 200, page.text[:500]
+    own = f"{page.url.path}resume/"
+    campaign = {"id": int(page.url.path.split("/")[2])}
+    token = {"csrfmiddlewaretoken": live.pages.cookies["csrftoken"]}
+    live.pages.post(f"{own}?first", data=token).raise_for_status()
+    tried = live.until(lambda: now(live, campaign), lambda found: found["status"] == "paused")
+    assert (tried["succeeded"], tried["paused_by"]) == (5, "the canary")
+    live.pages.post(own, data=token).raise_for_status()
+    assert counted(until_ended(live, campaign)) == in_the_table(live, campaign) == {"succeeded": 40}
 
 
 def test_cancelling_ends_what_is_left(live: Live) -> None:
