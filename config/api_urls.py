@@ -18,6 +18,7 @@ from runs.api import (
     events,
     jobs,
     launching,
+    recipient_lists,
     runs,
     scheduled,
     stats,
@@ -140,6 +141,12 @@ urlpatterns = [
     path("stats/workers", stats.WorkerStatsView.as_view(), name="api-stats-workers"),
     path("stats/triggers", stats_triggers.TriggerStatsView.as_view(), name="api-stats-triggers"),
     path("stats/circuit-breaker", circuits.CircuitsView.as_view(), name="api-circuits"),
+    path("recipient-lists", recipient_lists.RecipientListsView.as_view(), name="api-recipient-lists"),
+    path(
+        "recipient-lists/<int:number>",
+        recipient_lists.RecipientListView.as_view(),
+        name="api-recipient-list",
+    ),
     # Scheduled jobs (S1).
     path("scheduled-jobs", scheduled.ScheduledJobListView.as_view(), name="api-scheduled-jobs"),
     path("scheduled-jobs/<slug:slug>", scheduled.ScheduledJobView.as_view(), name="api-scheduled-job"),

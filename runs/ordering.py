@@ -8,6 +8,9 @@ from datetime import time
 from typing import Any, Final
 from zoneinfo import available_timezones
 
+from django.conf import settings
+from django.db.models import QuerySet
+
 from jobs import parameters, wire
 from jobs.expectations import shown
 from jobs.faults import Fault
@@ -15,6 +18,8 @@ from jobs.models import Job
 from jobs.wire import InvalidBody
 from runs import streams
 from runs.json_body import JsonBody
+from runs.lists import Listed
+from runs.models import RecipientList
 from runs.models.campaign import FASTEST, SLOWEST
 from runs.orders import Order
 from runs.streams import CsvForm, Line, Source, Unreadable
@@ -66,6 +71,12 @@ OPTIONS: Final[Mapping[str, Any]] = {
             "description": "So many recipients first; then the campaign is paused until somebody resumes it.",
         },
         "draft": {"type": "boolean", "description": "Only check and keep it; resuming starts it."},
+        "recipient_list": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 200,
+            "description": "The name of a saved recipient list, in the place of `recipients`.",
+        },
         "recipients": {
             "type": "array",
             "items": {
@@ -91,6 +102,16 @@ FILE_OPTIONS: Final[Mapping[str, Any]] = {
     "delimiter": {"type": "string", "minLength": 1, "maxLength": 1},
     "encoding": {"type": "string", "minLength": 1, "maxLength": 40},
 }
+# A list to be saved.
+LIST: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "properties": {name: OPTIONS["properties"][name] for name in ("name", "recipients")},
+    "required": ["name"],
+    "additionalProperties": False,
+}
+_LIST_UPLOAD: Final = {**LIST, "properties": {**LIST["properties"], **FILE_OPTIONS}}
+# Any column may be a parameter: which of them a job knows is said when a campaign is ordered.
+_ANY: Final[Mapping[str, Any]] = {"additionalProperties": True}
 UPLOAD: Final[Mapping[str, Any]] = {**OPTIONS, "properties": {**OPTIONS["properties"], **FILE_OPTIONS}}
 
 
@@ -102,24 +123,31 @@ class Sent:
     lines: Iterable[Line]
 
 
-def of_json(source: Source, *, size: int, whole_below: int) -> Sent:
+def of_json(source: Source, *, size: int, whole_below: int, schema: Mapping[str, Any] = OPTIONS) -> Sent:
     """A body of JSON; raises InvalidBody. One of `whole_below` bytes or more is read a piece at a time."""
     try:
         text = streams.text_of(source)
         if size < whole_below:
             options = _whole(text.read())
             lines: Iterable[Line] = enumerate(_list(options), 1)
-            checked(options, OPTIONS)
+            checked(options, schema)
             return Sent(options, lines)
         body = JsonBody(text)
         options = body.head()
     except (Unreadable, UnicodeDecodeError) as error:
         raise _unreadable(error) from None
-    checked(options, OPTIONS)
+    checked(options, schema)
     return Sent(options, _readable(_and_nothing_else(body, len(options))))
 
 
-def of_file(source: Source, options: Mapping[str, Any], *, job: Job) -> Sent:
+def of_list(source: Source, texts: Mapping[str, str], *, size: int) -> Sent:
+    """A list to be saved, in JSON, or a file of CSV or NDJSON whose options are `texts`; raises InvalidBody."""
+    if "format" not in texts:
+        return of_json(source, size=size, whole_below=settings.DATA_UPLOAD_MAX_MEMORY_SIZE, schema=LIST)
+    return of_file(source, from_texts(texts, schema=_LIST_UPLOAD), schema=_ANY)
+
+
+def of_file(source: Source, options: Mapping[str, Any], *, schema: Mapping[str, Any]) -> Sent:
     """A file of CSV or NDJSON with its options; raises InvalidBody."""
     try:
         text = streams.text_of(source, encoding=options.get("encoding", "utf-8"))
@@ -132,7 +160,7 @@ def of_file(source: Source, options: Mapping[str, Any], *, job: Job) -> Sent:
         has_header=options.get("header", True),
         delimiter=options.get("delimiter", ","),
     )
-    return Sent(options, _readable(streams.of_csv(text, form=form, schema=job.schema)))
+    return Sent(options, _readable(streams.of_csv(text, form=form, schema=schema)))
 
 
 def format_of(name: str) -> str:
@@ -140,10 +168,25 @@ def format_of(name: str) -> str:
     return "ndjson" if name.lower().endswith((".ndjson", ".jsonl")) else "csv"
 
 
-def from_texts(texts: Mapping[str, str], *, whole: bool = True) -> dict[str, Any]:
+def listed(
+    options: Mapping[str, Any], lines: Iterable[Line], *, job: Job, known: QuerySet[RecipientList]
+) -> Iterable[Line]:
+    """The recipients of the list, one of `known`, that `options` names; without one, `lines`. Raises InvalidBody."""
+    name = options.get("recipient_list")
+    if name is None:
+        return lines
+    found = known.filter(name=name).first()
+    if found is None:
+        raise _wrong("/recipient_list", f"There is no recipient list {shown(name)}.")
+    if options.get("recipients"):
+        raise _wrong("/recipients", "Both recipients and a recipient_list are given; expected one of them.")
+    return Listed(found, schema=job.schema)
+
+
+def from_texts(texts: Mapping[str, str], *, schema: Mapping[str, Any] = UPLOAD) -> dict[str, Any]:
     """Options as a form or a query gives them: texts, of which those that are to be something else are JSON.
 
-    An empty text is no option. `whole`: they are those of an order, and not of a change. Raises InvalidBody.
+    An empty text is no option. `schema` says which there are: those of an order, if not given. Raises InvalidBody.
     """
     given: dict[str, Any] = {}
     for name, text in texts.items():
@@ -154,7 +197,7 @@ def from_texts(texts: Mapping[str, str], *, whole: bool = True) -> dict[str, Any
         if declared.get("type", "string") != "string":
             with suppress(ValueError, RecursionError):  # then the schema says what was expected
                 given[name] = json.loads(text)
-    checked(given, UPLOAD if whole else CHANGES)
+    checked(given, schema)
     return given
 
 

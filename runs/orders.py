@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -135,11 +136,10 @@ def duplicate(campaign: Campaign, *, user: User | None = None, api_key: ApiKey |
         api_key=api_key,
     )
     # Not read from the database while they are copied into it, which takes the connection.
-    with streams.spooled(_as_ndjson(campaign)) as text:
-        try:
-            return order(wanted, streams.of_ndjson(text)).campaign
-        except InvalidRecipients as error:
-            return error.campaign
+    try:
+        return order(wanted, streams.Spooled(partial(_as_ndjson, campaign))).campaign
+    except InvalidRecipients as error:
+        return error.campaign
 
 
 def _as_ndjson(campaign: Campaign) -> Iterator[str]:

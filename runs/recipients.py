@@ -39,6 +39,7 @@ def stage(campaign: Campaign, lines: Iterable[Line]) -> None:
     there more than some thousands in memory. A recipient's parameters are checked as its run's would be.
     """
     staging = _Staging(campaign)
+    lines = iter(lines)  # before the connection is taken: a saved list is in the same database
     with connection.cursor() as cursor:
         # It takes as long as the sender takes.
         cursor.execute("SET LOCAL statement_timeout = '15min'")
@@ -82,7 +83,7 @@ class _Staging:
         yield "".join(waiting)
 
     def _line(self, number: int, given: Any) -> str:
-        faults = [] if _is_usual(given) else _faults(given)
+        faults = faults_of(given)
         if not faults:
             own = given.get("parameters") or {}
             merged = {**self._shared, **own}
@@ -108,6 +109,11 @@ class _Staging:
         text = plain_text(key if isinstance(key, str) else shown(key))[:KEY_LENGTH]
         report = _escaped(plain_text(json.dumps([asdict(fault) for fault in faults])))
         return f"{self._campaign}\t{number}\t{_escaped(text)}\t{{}}\tf\t\\N\t\\N\t{report}\n"
+
+
+def faults_of(given: Any) -> list[Fault]:
+    """What is wrong with a recipient, apart from its parameters, which a job's schema judges."""
+    return [] if _is_usual(given) else _faults(given)
 
 
 def _is_usual(given: Any) -> bool:

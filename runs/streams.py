@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from json.scanner import make_scanner
@@ -93,12 +93,27 @@ def text_of(source: Source, *, encoding: str = "utf-8") -> TextIO:
     return io.TextIOWrapper(io.BufferedReader(source, PIECE), encoding=name, newline="")
 
 
-def spooled(texts: Iterable[str]) -> TextIO:
-    """All of `texts`, to be read from the front; what is more than a megabyte lies in a file meanwhile."""
-    spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, mode="w+", encoding="utf-8", newline="")  # noqa: SIM115
-    spool.writelines(texts)
-    spool.seek(0)
-    return cast(TextIO, spool)
+class Spooled:
+    """Recipients in NDJSON that are fetched all together by whoever begins to read them, and then lie in a file."""
+
+    def __init__(self, texts: Callable[[], Iterable[str]]) -> None:
+        self._texts = texts
+
+    def __iter__(self) -> Iterator[Line]:
+        spool = tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", newline="")  # noqa: SIM115
+        spool.writelines(self._texts())
+        spool.seek(0)
+        return _read_and_closed(cast(TextIO, spool))
+
+
+def _read_and_closed(text: TextIO) -> Iterator[Line]:
+    with text:
+        yield from of_ndjson(text)
+
+
+def read_cells(cells: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The cells of a CSV as a job's schema wants them."""
+    return {name: _value(cell, _types(schema, name)) for name, cell in cells.items()}
 
 
 def lines_of(text: TextIO) -> Iterator[str]:

@@ -1,9 +1,10 @@
-"""What operators see and do of runs, campaigns, lanes, workers, circuits, deliveries and beat's own entries in the admin."""
+"""What operators see and do of runs, campaigns, lanes, circuit breakers and workers, and of beat's own entries."""
 
 from runs.admin.beat import EntryAdmin
 from runs.admin.campaign import CampaignAdmin
 from runs.admin.circuit import CircuitAdmin
 from runs.admin.lane import LaneAdmin
+from runs.admin.recipient_list import RecipientListAdmin
 from runs.admin.run import RunAdmin
 from runs.admin.worker import WorkerAdmin
 
@@ -12,6 +13,7 @@ __all__ = [
     "CircuitAdmin",
     "EntryAdmin",
     "LaneAdmin",
+    "RecipientListAdmin",
     "RunAdmin",
     "WorkerAdmin",
 ]

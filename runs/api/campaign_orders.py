@@ -27,7 +27,7 @@ from runs.api.campaign_objects import (
     campaign_objects,
     site,
 )
-from runs.api.finding import caller, find_job
+from runs.api.finding import caller, find_job, visible_lists
 from runs.api.launching import credential, idempotency_key
 from runs.models import Campaign, CampaignStatus, Recipient
 from runs.ordering import Sent
@@ -110,7 +110,7 @@ class CampaignListView(generics.ListAPIView[Campaign]):
         a `file`. It starts at once unless it is a draft or for later. If a recipient is invalid, nothing starts and
         the answer, a 422, has the address of a report.
         """
-        source = _source(request)
+        source = source_of(request)
         try:
             sent, job = _sent(request, source)
             wanted = ordering.order_of(sent.options, job=job, **caller(request))
@@ -128,7 +128,7 @@ class CampaignListView(generics.ListAPIView[Campaign]):
         return Response(body, status=200 if ordered.replayed else 202, headers=headers)
 
 
-def _source(request: Request) -> Source:
+def source_of(request: Request) -> Source:
     """The request's body, to be read as it comes; raises BodyTooLarge and LengthRequired."""
     announced = request.META.get("CONTENT_LENGTH") or "0"
     limit = settings.CAMPAIGN_BODY_LIMIT
@@ -151,7 +151,10 @@ def _sent(request: Request, source: Source) -> tuple[Sent, Job]:
     if kind == "application/json":
         size = int(request.META.get("CONTENT_LENGTH") or 0)
         sent = ordering.of_json(source, size=size, whole_below=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-        return sent, find_job(request, sent.options["job"])
+        job = find_job(request, sent.options["job"])
+        return Sent(
+            sent.options, ordering.listed(sent.options, sent.lines, job=job, known=visible_lists(request))
+        ), job
     if kind in FORMATS:
         options = ordering.from_texts({**request.query_params.dict(), "format": FORMATS[kind]})
     elif kind == "multipart/form-data":
@@ -160,7 +163,7 @@ def _sent(request: Request, source: Source) -> tuple[Sent, Job]:
         expected = "application/json, text/csv, application/x-ndjson or multipart/form-data"
         raise exceptions.UnsupportedMediaType(kind, detail=f"The body is {shown(kind)}; expected {expected}.")
     job = find_job(request, options["job"])
-    return ordering.of_file(source, options, job=job), job
+    return ordering.of_file(source, options, schema=job.schema), job
 
 
 def _form(raw: HttpRequest, source: Source) -> dict[str, Any]:

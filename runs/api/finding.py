@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
@@ -10,7 +11,7 @@ from jobs.expectations import shown
 from jobs.models import Job
 from runs import causes
 from runs.launch import Cause, LaunchRefused
-from runs.models import Run
+from runs.models import RecipientList, Run
 from triggers.models import ApiKey, Kind
 from triggers.visibility import visible, visible_jobs
 
@@ -68,3 +69,11 @@ def actor(request: Request) -> str:
     """How a sentence names who acts."""
     who = caller(request)
     return causes.actor(user=who.get("user"), api_key=who.get("api_key"))
+
+
+def visible_lists(request: Request) -> QuerySet[RecipientList]:
+    """The saved lists that the caller may see; a key that is bound to some jobs knows only those it saved."""
+    auth = request.auth
+    is_bound = isinstance(auth, ApiKey) and auth.allowed_jobs() is not None
+    known = RecipientList.objects.all()
+    return known.filter(saved_by=actor(request)) if is_bound else known

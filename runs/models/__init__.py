@@ -7,6 +7,7 @@ from runs.models.deadline import Deadline, DeadlineKind
 from runs.models.following import Ending, Following
 from runs.models.lane import ClaimGroup, JobStart, Lane
 from runs.models.names import run_id, run_name
+from runs.models.recipient_list import ListPart, RecipientList
 from runs.models.record import Idempotency, LogChunk, RunEvent, RunLabel
 from runs.models.run import Run, TriggerKind
 from runs.models.tally import HourlyTally, Tally, TallyDelta, TriggerTally
@@ -32,8 +33,10 @@ __all__ = [
     "Idempotency",
     "JobStart",
     "Lane",
+    "ListPart",
     "LogChunk",
     "Recipient",
+    "RecipientList",
     "ResultSum",
     "Run",
     "RunEvent",

@@ -74,7 +74,7 @@ def change(request: HttpRequest, number: int) -> HttpResponse:
 
     def act(found: Campaign, by: str) -> None:
         none: dict[str, Any] = dict.fromkeys(ordering.CHANGES["properties"])
-        given = ordering.from_texts(limits(request.POST), whole=False)
+        given = ordering.from_texts(limits(request.POST), schema=ordering.CHANGES)
         campaigns.change(found, by=by, **ordering.changes_of(none | given))
 
     return _act(request, number, act)

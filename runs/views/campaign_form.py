@@ -17,10 +17,12 @@ from jobs.models import Job
 from jobs.wire import InvalidBody, instant_text
 from runs import ordering, orders, streams, tending
 from runs.launch import LaunchRefused
+from runs.models import RecipientList
 from runs.orders import InvalidRecipients
 from runs.views.access import RUN_JOB, permitted, person
 
 JOBS_OFFERED: Final = 500
+LISTS_OFFERED: Final = 500
 _PASSED_ON: Final = ("job", "name", "parameters", "canary", "delimiter", "encoding")
 
 
@@ -42,7 +44,8 @@ def order_campaign(request: HttpRequest) -> HttpResponse:
         .order_by("name")
         .values_list("slug", "name")[:JOBS_OFFERED]
     )
-    context = {"jobs": jobs, "typed": typed, "errors": errors}
+    names = RecipientList.objects.values_list("name", "size")[:LISTS_OFFERED]
+    context = {"jobs": jobs, "lists": names, "typed": typed, "errors": errors}
     return render(request, "runs/campaigns/order.html", context, status=422 if errors else 200)
 
 
@@ -59,9 +62,13 @@ def _order(request: HttpRequest) -> int:
     wanted = ordering.order_of(
         {**options, "columns": _columns(typed.get("columns", ""))}, job=job, user=person(request)
     )
-    sent = ordering.of_file(source, {**options, "columns": _columns(typed.get("columns", ""))}, job=job)
+    sent = ordering.of_file(
+        source, {**options, "columns": _columns(typed.get("columns", ""))}, schema=job.schema
+    )
+    chosen = {"recipient_list": typed.get("recipient_list") or None}
+    lines = ordering.listed(chosen, sent.lines, job=job, known=RecipientList.objects.all())
     try:
-        made = orders.order(wanted, sent.lines).campaign
+        made = orders.order(wanted, lines).campaign
     except InvalidRecipients as error:
         return error.campaign.pk
     tending.at_once(made)

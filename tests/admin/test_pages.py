@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
-from runs import deliveries, orders
+from runs import deliveries, lists, orders
 from runs.models import Circuit
 from tests.admin.conftest import Login
 from tests.factories import (
@@ -33,10 +33,11 @@ def cast() -> None:
     deliveries.send_test(make_event(job)[0])
     make_run(job)
     orders.order(orders.Order(job=job, name="spring"), [(1, {"key": "a"})])
+    Circuit.objects.create(target="job:calls")
+    lists.save("all", [(1, {"key": "a"})], is_text=False, by="ada")
     make_slot()
     keys.issue(name="ci", owner=make_user())
     Calendar.objects.create(name="holidays", closed="2026-12-25")
-    Circuit.objects.create(target="job:shaky").events.create(kind="reset", actor="ada")
 
 
 def panels() -> list[Any]:

@@ -331,3 +331,48 @@ def test_campaigns_are_listed_newest_first_and_filtered(program: Program, job: J
     assert [one["id"] for one in drafts] == [second["id"]]
     problem(program.get("/api/campaigns", {"status": "odd"}), 400, "invalid_query")
     problem(program.get("/api/campaigns/999999"), 404, "not_found")
+
+
+def test_a_saved_list_is_read_by_the_schema_of_each_job_it_is_chosen_for(
+    program: Program, job: Job, new_key: NewKey
+) -> None:
+    saved = program.call(
+        "POST",
+        "/api/recipient-lists",
+        data=b"user,n,vip,active\na,3,yes,yes\nb,4,no,no\n",
+        content_type="text/csv",
+        query_params={"name": "customers", "columns": json.dumps({"user": "key"})},
+    )
+    found = read(saved, 201)
+    assert (found["name"], found["size"]) == ("customers", 2)
+    assert "ci-bot" in found["saved_by"]
+    ordered = {"job": "send", "name": "spring", "recipient_list": "customers"}
+    campaign = read(program.post("/api/campaigns", ordered), 202)
+    assert (campaign["total"], campaign["skipped"]) == (2, 1)
+    assert given("a") == {"n": 3, "vip": True}
+    texts = make_job(slug="texts", schema={"properties": {"n": {"type": "string"}, "vip": {}}})
+    read(program.post("/api/campaigns", {**ordered, "job": texts.slug}), 202)
+    assert Run.objects.get(job=texts, target="a").parameters == {"n": "3", "vip": "yes"}
+    own = f"/api/recipient-lists/{found['id']}"
+    assert [one["id"] for one in read(program.get("/api/recipient-lists"))["results"]] == [found["id"]]
+    assert read(program.get(own)) == found
+    bound = new_key(jobs=(job,))
+    problem(bound.get(own), 404, "not_found")
+    problem(bound.post("/api/campaigns", ordered), 400, "invalid_body")
+    assert program.call("DELETE", own).status_code == 204
+    problem(program.get(own), 404, "not_found")
+    wrong = problem(program.post("/api/campaigns", ordered), 400, "invalid_body")
+    assert wrong["errors"][0]["pointer"] == "/recipient_list"
+
+
+def test_a_list_with_a_line_that_is_no_recipient_or_a_name_that_is_taken_is_not_saved(
+    program: Program,
+) -> None:
+    people = {"name": "all", "recipients": [{"key": "a", "parameters": {"n": 1}}]}
+    read(program.post("/api/recipient-lists", people), 201)
+    assert "already" in problem(program.post("/api/recipient-lists", people), 409, "refused")["detail"]
+    wrong = {"name": "other", "recipients": [{"key": "a"}, {"key": ""}]}
+    assert "Line 2" in problem(program.post("/api/recipient-lists", wrong), 409, "refused")["detail"]
+    problem(program.post("/api/recipient-lists", {"name": "x", "recipients": []}), 409, "refused")
+    problem(program.post("/api/recipient-lists", {"recipients": []}), 400, "invalid_body")
+    assert len(read(program.get("/api/recipient-lists"))["results"]) == 1

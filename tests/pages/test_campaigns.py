@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs.executors import Failed, Succeeded
 from jobs.models import Job
-from runs import lifecycle, orders, tallies, tending
+from runs import lifecycle, lists, orders, tallies, tending
 from runs.models import Campaign, Run
 from runs.orders import Order
 from tests.factories import claim, make_job, make_run, make_slot, make_user
@@ -192,6 +192,13 @@ def test_a_group_of_errors_is_retried_and_failures_are_taken_home(ada: Client, j
     assert failures.getvalue().decode().count("user 17 is gone") == 2
     assert "running" in words(post(ada, own + "retry-failed/", group=mark))
     assert Run.objects.filter(retry_of__isnull=False).count() == 2
+
+
+def test_a_saved_list_is_chosen_in_the_form(ada: Client, job: Job) -> None:
+    lists.save("customers", [(1, {"key": "a", "parameters": {"n": 1}})], is_text=False, by="ada")
+    assert "customers (1)" in words(ada.get("/campaigns/new/"))
+    post(ada, "/campaigns/new/", job="send", name="s", parameters="{}", recipient_list="customers")
+    assert Run.objects.get().target == "a"
 
 
 def test_a_duplicate_is_tried_with_five_first(ada: Client, job: Job) -> None:
