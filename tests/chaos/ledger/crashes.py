@@ -27,10 +27,10 @@ class Point:
     by: str = "worker"
 
 
-def _launch() -> Any:
-    from runs import launch
+def _dedup() -> Any:
+    from runs import dedup
 
-    return launch
+    return dedup
 
 
 def _publisher() -> Any:
@@ -64,8 +64,12 @@ def _followers() -> Any:
 
 
 POINTS: Final = (
-    Point(name="launch, row not yet inserted", owner=_launch, function="_insert", after=False, by="launcher"),
-    Point(name="launch, row not yet committed", owner=_launch, function="_insert", after=True, by="launcher"),
+    Point(
+        name="launch, row not yet inserted", owner=_dedup, function="_inserted", after=False, by="launcher"
+    ),
+    Point(
+        name="launch, row not yet committed", owner=_dedup, function="_inserted", after=True, by="launcher"
+    ),
     Point(
         name="launch, committed without a hint", owner=_publisher, function="hint", after=False, by="launcher"
     ),
@@ -77,10 +81,10 @@ POINTS: Final = (
     Point(name="announce, committed", owner=_workers, function="announce", after=True),
     Point(name="execute, not yet begun", owner=_execution, function="_execute", after=False),
     Point(name="execute, done", owner=_execution, function="_execute", after=True),
-    Point(name="settle, not yet done", owner=_lifecycle, function="settle", after=False),
-    Point(name="settle, committed", owner=_lifecycle, function="settle", after=True),
+    Point(name="settle, not yet done", owner=_lifecycle, function="settle_and_claim", after=False),
+    Point(name="settle, committed", owner=_lifecycle, function="settle_and_claim", after=True),
     Point(name="follow, not yet begun", owner=_followers, function="follow_moved", after=False),
-    Point(name="follow, dependent not committed", owner=_launch, function="_insert", after=True),
+    Point(name="follow, dependent not committed", owner=_dedup, function="_inserted", after=True),
     Point(name="follow, done", owner=_followers, function="follow_moved", after=True),
 )
 
