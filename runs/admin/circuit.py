@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from jobs.buttons import button
@@ -89,4 +89,4 @@ class CircuitAdmin(Panel):
                 )
                 for one in events
             ),
-        ) or format_html("–")
+        ) or SafeString("–")
