@@ -31,8 +31,8 @@ def noting(table: str, arguments: tuple[str, ...]) -> migrations.RunSQL:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0003_changes"),
-        ("triggers", "0006_key_care"),
+        ("jobs", "0002_changes"),
+        ("triggers", "0001_initial"),
     ]
 
     operations = [noting(table, arguments) for table, arguments in TABLES.items()]

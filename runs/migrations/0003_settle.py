@@ -61,6 +61,6 @@ END $$
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar = [("runs", "0010_ascending_indexes")]
+    dependencies: ClassVar = [("runs", "0002_claim")]
 
     operations: ClassVar = [migrations.RunSQL(SETTLE, "DROP FUNCTION runs_settle(jsonb)")]
