@@ -174,11 +174,16 @@ def _related(run: Run) -> Mapping[str, Sequence[Any]]:
         .select_related("job")
         .order_by("pk")[:RELATED_LIMIT]
     )
-    passed_over = Following.objects.filter(upstream_id=run.pk, run_id=None).select_related("trigger__job")
+    # They are decided upon when the run has ended.
+    passed_over = (
+        Following.objects.filter(upstream_id=run.pk, run_id=None)
+        if run.is_final
+        else Following.objects.none()
+    )
     return {
         "retries": [other for other in found if other.retry_of_id == run.pk],
         "children": [other for other in found if other.parent_id == run.pk],
-        "passed_over": list(passed_over.order_by("pk")[:RELATED_LIMIT]),
+        "passed_over": list(passed_over.select_related("trigger__job").order_by("pk")[:RELATED_LIMIT]),
     }
 
 
