@@ -102,6 +102,12 @@ def chromium_path() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no worker is left alone with it at the end; see for a browser."""
+    items.sort(key=lambda item: not (item.get_closest_marker("slow") or item.get_closest_marker("browser")))
+    _need_a_browser(items)
+
+
+def _need_a_browser(items: list[pytest.Item]) -> None:
     """Skip browser tests where there is no browser, and say so; refuse with HEADWAY_REQUIRE_BROWSER."""
     marked = [item for item in items if item.get_closest_marker("browser")]
     if not marked or chromium():

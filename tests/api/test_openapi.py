@@ -32,7 +32,7 @@ BEYOND_SCHEMAS = (
     *("/api/jobs/{slug}/triggers", "/triggers/{trigger}", "/available-upstream", "/slots", "/slots/run"),
     "/api/stats/triggers",
 )
-EXAMPLES = 10  # of each operation: about 20 seconds on two cores
+EXAMPLES = 6  # of each operation: about 20 seconds on two cores
 # A job may refuse what the document allows (422), and the state of a job or run may forbid it (409).
 REFUSALS = ["2xx", "401", "403", "404", "409", "422"]
 
@@ -70,6 +70,7 @@ def test_every_operation_is_described_in_a_sentence() -> None:
             assert "default" in operation["responses"]
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_no_request_breaks_what_the_document_says(new_key: NewKey, monkeypatch: pytest.MonkeyPatch) -> None:
     # Nobody carries the run out: a wait for its end would last as long as was asked for.

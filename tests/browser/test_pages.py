@@ -119,6 +119,7 @@ def make_cast() -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_no_page_has_a_barrier_in_any_look_or_width(log_in: LogIn) -> None:
     cast = make_cast()
     page = log_in(reduced_motion="reduce").page

@@ -14,6 +14,7 @@ from tests.chaos.tally import Row, count, table
 from tests.servers import Servers
 from tests.site import Site
 
+pytestmark = pytest.mark.slow
 SEED = 20260101
 SMALL = Sizes(rounds=1, scale=0.5, lease=6.0, freeze=2.0)
 

@@ -97,6 +97,7 @@ def is_gone(pid: int) -> bool:
         return True
 
 
+@pytest.mark.slow
 def test_up_survives_the_death_of_its_children_and_its_own(up: Up) -> None:
     """One story, because a start costs seconds: start, kill each child, kill `up`, start again, stop."""
     up.start(HEADWAY_PORT="8000")

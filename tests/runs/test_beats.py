@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from mmap import mmap
 from typing import Any
 
+import pytest
 from django.db import connection
 
 from runs import firing
@@ -75,6 +76,7 @@ def slots(trigger: Trigger) -> list[str]:
     return [f"{slot.astimezone(trigger.timezone):%H:%M}" for slot in found if slot]
 
 
+@pytest.mark.slow
 def test_beats_that_are_killed_over_a_night_fire_each_slot_once(own_database: str) -> None:
     chance = random.Random(7)
     clock = Clock()

@@ -6,6 +6,7 @@ import threading
 from types import FrameType
 from typing import Any, Final
 
+import pytest
 from django.db import connection
 
 from runs import followers, sweep
@@ -44,6 +45,7 @@ def follow_and_die(run_id: int, *, line: int) -> bool:
         os._exit(0)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_at_whatever_line_leaves_one_dependent(own_database: str) -> None:
     """Killed after the ending was stored, anywhere until what follows is stored: the sweep does the rest."""
     upstream = make_job(slug="upstream")

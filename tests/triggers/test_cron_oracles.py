@@ -81,6 +81,7 @@ def cronsim_is_known_to_differ(text: str, change: ClockChange) -> bool:
     return bool(off_the_hour or midnight_skipped)
 
 
+@pytest.mark.slow
 @RANDOM
 @given(text=lines(hours=5, any_day=True), where=changes())
 def test_around_any_clock_change_of_any_zone_the_slots_are_those_of_debians_cron(
@@ -111,6 +112,7 @@ def assume_it_fires(text: str) -> None:
         assume(False)
 
 
+@pytest.mark.slow
 def test_the_next_clock_changes_of_every_zone_are_handled_as_by_debians_cron() -> None:
     first, nights = datetime(2026, 1, 1, tzinfo=UTC), 0
     for name in sorted(zone_names()):
