@@ -9,8 +9,9 @@ from runs.models.lane import ClaimGroup, JobStart, Lane
 from runs.models.names import run_id, run_name
 from runs.models.recipient_list import ListPart, RecipientList
 from runs.models.record import Idempotency, LogChunk, RunEvent, RunLabel
-from runs.models.run import Run, TriggerKind
+from runs.models.run import Run
 from runs.models.tally import HourlyTally, Tally, TallyDelta, TriggerTally
+from runs.models.trigger_kind import TriggerKind
 from runs.models.worker import Heartbeat, Worker, WorkerProcess
 
 __all__ = [

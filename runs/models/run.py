@@ -15,6 +15,7 @@ from jobs.models import Job
 from runs.models.campaign import Campaign
 from runs.models.lane import ClaimGroup
 from runs.models.names import run_id, run_name
+from runs.models.trigger_kind import TriggerKind
 from runs.models.worker import WorkerProcess
 from runs.status import FINAL, MOVES, OPEN, FailureReason, Status
 from triggers.models import ApiKey, Trigger
@@ -22,17 +23,6 @@ from triggers.models import ApiKey, Trigger
 # What caused a run may be deleted before it (`runs.retention`): its number stays, as plain history.
 _HISTORY: Any = {"on_delete": models.DO_NOTHING, "db_constraint": False, "db_index": False}
 _ALLOWED_MOVES = ", ".join(f"'{old}>{new}'" for old, news in MOVES.items() for new in news)
-
-
-class TriggerKind(models.TextChoices):
-    """Why a run exists (product.md, Trigger kind)."""
-
-    MANUAL = "manual"
-    REMOTE = "remote"
-    SCHEDULE = "schedule"
-    DEPENDENCY = "dependency"
-    EVENT = "event"
-    CAMPAIGN = "campaign"
 
 
 class RunQuerySet(models.QuerySet["Run"]):

@@ -2,18 +2,14 @@
 
 from triggers.models.api_key import ApiKey, Scope
 from triggers.models.calendar import Calendar
+from triggers.models.choices import Condition, Kind, Misfire, Needs, Overlap
 from triggers.models.delivery import Batch, Delivery, Reaction
 from triggers.models.key_use import KeyUse, RateLimit
 from triggers.models.occurrence import Occurrence
 from triggers.models.secret import Secret
 from triggers.models.trigger import (
-    Condition,
     Dependency,
     EventTrigger,
-    Kind,
-    Misfire,
-    Needs,
-    Overlap,
     RemoteTrigger,
     Schedule,
     Trigger,
