@@ -9,8 +9,8 @@ FIND_PYTHON = for python in python3 python3.14 python3.13 python3.12 python3.11;
 PYTHON ?= $(shell $(FIND_PYTHON))
 # Passed on to the command: `make test ARGS="tests/runs -x"`.
 ARGS ?=
-# Tests often wait for processes, so two more run than there are cores; each has servers of its own.
-TEST_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
+# Tests often wait for processes, so one more runs than there are cores; each has servers of its own.
+TEST_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 
 unexport PYTHONPATH PYTHONHOME
 .DEFAULT_GOAL := help

@@ -32,6 +32,7 @@ def tagged() -> Sequence[str]:
     return list(Run.objects.filter(tags__contains=["prove-priority"]).values_list("lane", flat=True))
 
 
+@pytest.mark.slow
 def test_triggers_do_not_wait_for_bulk_that_has_workers_of_its_own(open_site: Site) -> None:
     open_site.start_worker("high", lanes="high")
     open_site.start_worker("bulk", lanes="bulk", slots=1)
@@ -42,6 +43,7 @@ def test_triggers_do_not_wait_for_bulk_that_has_workers_of_its_own(open_site: Si
     assert sorted(tagged()) == ["bulk"] * 300 + ["high"] * 5
 
 
+@pytest.mark.slow
 def test_triggers_that_share_their_only_slot_with_bulk_are_found_out(open_site: Site) -> None:
     open_site.start_worker("all", lanes="high,bulk", slots=1)
     code, said = prove(
@@ -51,6 +53,7 @@ def test_triggers_that_share_their_only_slot_with_bulk_are_found_out(open_site: 
     assert "Refuted" in said
 
 
+@pytest.mark.slow
 def test_triggers_without_a_worker_prove_nothing(open_site: Site) -> None:
     open_site.start_worker("bulk", lanes="bulk", slots=1)
     code, said = prove("--bulk=5", "--triggers=2", "--patience=3")
