@@ -86,7 +86,6 @@ def test_an_address_of_nothing_is_no_error(boss: Client, number: str) -> None:
     cast()
     for panel in panels():
         root = reverse(f"admin:{panel.opts.app_label}_{panel.opts.model_name}_changelist")
-        assert boss.get(f"{root}{number}/change/").status_code in (302, 404)
+        assert boss.get(f"{root}{number}/change/", follow=True).status_code in (200, 404)
         for button in ("run", "pause", "cancel", "revoke", "enable"):
-            assert boss.post(f"{root}{number}/{button}/").status_code in (302, 404)
-    assert boss.get(reverse("admin:index")).status_code == 200, "where it is said that there is nothing"
+            assert boss.post(f"{root}{number}/{button}/", follow=True).status_code in (200, 404)

@@ -32,7 +32,7 @@ BEYOND_SCHEMAS = (
     *("/api/jobs/{slug}/triggers", "/triggers/{trigger}", "/available-upstream", "/slots", "/slots/run"),
     "/api/stats/triggers",
 )
-EXAMPLES = 6  # of each operation: about 20 seconds on two cores
+EXAMPLES = 10  # of each operation: about 30 seconds on two cores
 # A job may refuse what the document allows (422), and the state of a job or run may forbid it (409).
 REFUSALS = ["2xx", "401", "403", "404", "409", "422"]
 
