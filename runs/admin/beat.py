@@ -42,6 +42,10 @@ class EntryForm(package.PeriodicTaskForm):
         if "task" in self.errors:
             return dict(self.cleaned_data)
         cleaned = dict(super().clean())
+        # A slot of high takes whatever lies in its queue for a hint (dispatch.hints).
+        for name in ("queue", "exchange", "routing_key"):
+            if cleaned.get(name) not in (None, "", "default"):
+                self.add_error(name, "Expected none: the slots of the other lanes wait for hints only.")
         if cleaned.get("task") == entries.TASK and "kwargs" not in self.errors:
             self._check_launch(cleaned)
         return cleaned
@@ -50,8 +54,6 @@ class EntryForm(package.PeriodicTaskForm):
         """Says now what would keep the entry from launching its job at night."""
         if json.loads(cleaned.get("args") or "[]"):
             self.add_error("args", "Expected none: the job and its parameters are keyword arguments.")
-        if cleaned.get("queue") not in (None, "", "default"):
-            self.add_error("queue", "Expected none: the slots of the other lanes wait for hints only.")
         try:
             entries.check(json.loads(cleaned.get("kwargs") or "{}"))
         except entries.InvalidEntry as error:

@@ -92,7 +92,9 @@ def test_an_entry_that_would_launch_nothing_is_refused_when_it_is_written(
     assert said in " ".join(answer.context["adminform"].form.errors["kwargs"])
 
 
-def test_an_entry_launches_through_the_default_queue_only(boss: Client) -> None:
+@pytest.mark.parametrize("name", ["queue", "exchange", "routing_key"])
+@pytest.mark.parametrize("task", ["runs.launch_job", "celery.backend_cleanup"])
+def test_an_entry_goes_through_the_default_queue_only(boss: Client, task: str, name: str) -> None:
     make_job(slug="report")
-    answer = send(boss, task="runs.launch_job", kwargs='{"job": "report"}', queue="high")
-    assert "wait for hints only" in " ".join(answer.context["adminform"].form.errors["queue"])
+    answer = send(boss, task=task, kwargs='{"job": "report"}', **{name: "high"})
+    assert "wait for hints only" in " ".join(answer.context["adminform"].form.errors[name])
