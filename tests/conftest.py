@@ -64,7 +64,8 @@ def own_database(
             admin.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [template]
             )
-            admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+            # Copying files takes a fifth of the work that writing each page to the log does, the default.
+            admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
             connection.settings_dict["NAME"] = name
             yield name
             connection.close()
