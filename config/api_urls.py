@@ -17,6 +17,7 @@ from runs.api import (
     deployments,
     events,
     jobs,
+    lanes,
     launching,
     recipient_lists,
     runs,
@@ -141,6 +142,11 @@ urlpatterns = [
     path("stats/workers", stats.WorkerStatsView.as_view(), name="api-stats-workers"),
     path("stats/triggers", stats_triggers.TriggerStatsView.as_view(), name="api-stats-triggers"),
     path("stats/circuit-breaker", circuits.CircuitsView.as_view(), name="api-circuits"),
+    # Lanes and workers.
+    path("lanes/<slug:lane>/pause", lanes.PauseLaneView.as_view(), name="api-lane-pause"),
+    path("lanes/<slug:lane>/resume", lanes.ResumeLaneView.as_view(), name="api-lane-resume"),
+    path("workers/<int:worker>/drain", lanes.DrainView.as_view(), name="api-worker-drain"),
+    path("workers/<int:worker>/resume", lanes.ResumeWorkerView.as_view(), name="api-worker-resume"),
     path("recipient-lists", recipient_lists.RecipientListsView.as_view(), name="api-recipient-lists"),
     path(
         "recipient-lists/<int:number>",

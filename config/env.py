@@ -1,6 +1,7 @@
 """How the environment is read: an empty variable counts as none, one that can't be understood is named."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from math import inf, isinf
 from typing import Any
 
 import environ
@@ -14,11 +15,20 @@ EXPECTED = {int: "a whole number", float: "a number", bool: "1 or 0"}
 class Environment(environ.Env):
     """django-environ, which takes any word for "no" and doesn't say which variable was wrong."""
 
-    def count(self, var: str, *, default: int, least: int = 1) -> int:
-        """A whole number of at least `least`. Raises `ImproperlyConfigured` as `get_value` does."""
+    def count(self, var: str, *, default: int, least: int = 1, most: int | None = None) -> int:
+        """A whole number from `least` to `most`. Raises `ImproperlyConfigured` as `get_value` does."""
         found = int(self.int(var, default=default))
-        if found < least:
-            raise ImproperlyConfigured(f"{var} is {found}; expected a whole number of {least} or more.")
+        if found < least or (most is not None and found > most):
+            expected = f"of {least} or more" if most is None else f"from {least} to {most}"
+            raise ImproperlyConfigured(f"{var} is {found}; expected a whole number {expected}.")
+        return found
+
+    def amount(self, var: str, *, default: float, most: float = inf) -> float:
+        """A number from 0 to `most`. Raises `ImproperlyConfigured` as `get_value` does."""
+        found = float(self.float(var, default=default))
+        if not 0 <= found <= most or isinf(found):
+            expected = "of 0 or more" if isinf(most) else f"from 0 to {most:g}"
+            raise ImproperlyConfigured(f"{var} is {found:g}; expected a number {expected}.")
         return found
 
     def get_value(

@@ -102,7 +102,11 @@ def _newest_migrations() -> frozenset[tuple[str, str]]:
 def workers(lane: str) -> QuerySet[Worker]:
     """The live workers that take hints of `lane`."""
     return Worker.objects.filter(
-        lanes__contains=[lane], lease_until__gt=Now(), ready_at__isnull=False, stopping_at__isnull=True
+        lanes__contains=[lane],
+        lease_until__gt=Now(),
+        ready_at__isnull=False,
+        stopping_at__isnull=True,
+        draining_at__isnull=True,
     )
 
 

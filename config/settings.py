@@ -166,6 +166,12 @@ LANE_SLOTS = {
     "default": env.count("HEADWAY_DEFAULT_SLOTS", default=2),
     "bulk": env.count("HEADWAY_BULK_SLOTS", default=0, least=0),  # 0: as many as there are CPUs
 }
+# The least that bulk gets of the time of slots that serve it and other lanes, while it has work.
+BULK_SHARE = env.amount("HEADWAY_BULK_SHARE", default=0.1, most=0.9)
+# A run in the lane default gains one step of priority each time it has waited so long (0: never), up to the limit:
+# at least 10, so that it stays behind everything of the lane high.
+AGING_SECONDS = env.amount("HEADWAY_AGING_SECONDS", default=60)
+AGING_LIMIT = env.count("HEADWAY_AGING_LIMIT", default=10, least=10, most=99)
 LEASE_SECONDS = env.int("HEADWAY_LEASE_SECONDS", default=45)
 HEARTBEAT_SECONDS = env.float("HEADWAY_HEARTBEAT_SECONDS", default=10)
 SWEEP_SECONDS = env.float("HEADWAY_SWEEP_SECONDS", default=2)

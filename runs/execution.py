@@ -26,6 +26,7 @@ from runs.claims import Claim, Wish
 from runs.models import run_name
 from runs.moves import Moved
 from runs.settlements import Span
+from runs.share import Share
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +62,7 @@ class Pace:
 
 
 _pace = Pace()
+_share = Share()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +73,30 @@ class Slice:
     alone: bool
 
 
-def drain(lane: str) -> int:
-    """Carries out runs of `lane` until none may start or a second has passed; returns how many.
+def serve(lane: str) -> None:
+    """Drains `lane`; and then bulk for as long as this slot owes it, if it serves bulk and other lanes."""
+    began = time.monotonic()
+    drain(lane)
+    if "bulk" not in workers.lanes or len(workers.lanes) == 1:
+        return
+    _share.note(lane, time.monotonic() - began)
+    owed = _share.owed()
+    if owed < SLICE_SECONDS:
+        return
+    began = time.monotonic()
+    if drain("bulk", seconds=min(owed, DRAIN_SECONDS)):
+        _share.note("bulk", time.monotonic() - began)
+    else:
+        _share.forget()
 
-    If there may be more, a new hint goes out first, so that the lane is never left with work and no hint.
+
+def drain(lane: str, *, seconds: float = DRAIN_SECONDS) -> int:
+    """Carries out runs of `lane` until none may start or `seconds` have passed; returns how many.
+
+    If there may be more, a new hint goes out first, so that the lane is never left with work and no hint. A
+    hint that a draining worker was given goes back, if another one can take the lane's work.
     """
-    until = time.monotonic() + DRAIN_SECONDS
+    until = time.monotonic() + seconds
     done = 0
     claimed = _claim(lane)
     while claimed:
@@ -90,6 +110,8 @@ def drain(lane: str) -> int:
     if not done:
         with suppress(OperationalError, InterfaceError):
             workers.look_again()
+            if workers.gives_way(lane):
+                dispatch.hint(lane)
     return done
 
 

@@ -37,7 +37,8 @@ _LOST = _ATTEMPT.format(attempt="x.attempt", outcome="'lost'", error=_LOST_ERROR
 
 
 def claim(wish: Wish) -> list[Claim]:
-    """Takes the lane's best startable runs for a slot: by priority, then age.
+    """Takes the lane's best startable runs for a slot: by priority, which grows
+    with the time they have waited (`runs_urgency`), then by age.
 
     The first of them, as the wish says, begin now and count as attempts; the slot announces the others before
     it begins them (`runs.workers.announce`). What may start is decided by the view `runs_gate`, which
@@ -49,8 +50,9 @@ def claim(wish: Wish) -> list[Claim]:
 
 def _claiming(wish: Wish) -> Statement:
     begun = wish.limit if wish.begun is None else wish.begun
-    arguments = [wish.lane, wish.limit, begun, wish.process_id, wish.worker]
-    return "SELECT * FROM runs_claim(%s, %s, %s, %s, %s)", arguments
+    aging = (settings.AGING_SECONDS, settings.AGING_LIMIT)
+    arguments = [wish.lane, wish.limit, begun, wish.process_id, wish.worker, *aging]
+    return "SELECT * FROM runs_claim(%s, %s, %s, %s, %s, %s, %s)", arguments
 
 
 _HELD = """

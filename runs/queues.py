@@ -32,15 +32,11 @@ _LENGTHS: Final = """
     LEFT JOIN (
         SELECT lane, count(*) AS active FROM runs_run WHERE status = 'running' GROUP BY lane) a ON a.lane = l.name
     LEFT JOIN LATERAL (
-        WITH RECURSIVE jump AS (
-            (SELECT group_id, queued_at FROM runs_run WHERE status = 'queued' AND lane = l.name
-             ORDER BY group_id, priority, id LIMIT 1)
-            UNION ALL
-            SELECT n.group_id, n.queued_at FROM jump CROSS JOIN LATERAL (
-                SELECT group_id, queued_at FROM runs_run
-                WHERE status = 'queued' AND lane = l.name AND group_id > jump.group_id
-                ORDER BY group_id, priority, id LIMIT 1) n)
-        SELECT min(queued_at) AS since FROM jump) h ON true"""
+        SELECT min(head.queued_at) AS since FROM runs_levels(l.name) level
+        CROSS JOIN LATERAL (
+            SELECT queued_at FROM runs_run
+            WHERE status = 'queued' AND lane = l.name AND group_id = level.group_id AND priority = level.priority
+            ORDER BY id LIMIT 1) head) h ON true"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +47,7 @@ class Length:
     delayed: int
     active: int
     is_estimated: bool
-    # Since when the one waits that has waited longest, of those that are next in their job or campaign.
+    # Since when the one waits that has waited longest, of those that are next of their job or campaign and priority.
     waiting_since: datetime | None
 
 
@@ -65,7 +61,7 @@ class Queue:
 
     @property
     def slots(self) -> int:
-        """How many runs of the lane may go on at a time."""
+        """How many runs of the lane may go on at a time; of workers that take work."""
         return sum(worker.concurrency for worker in self.workers)
 
     @property
@@ -96,7 +92,7 @@ def _of_campaigns() -> int:
 
 
 def live_workers(now: datetime) -> list[Worker]:
-    """The workers that are believed alive and take work, by name."""
+    """The workers that are believed alive and take work, or drain, by name."""
     live = Worker.objects.filter(lease_until__gt=now, stopping_at__isnull=True, ready_at__isnull=False)
     return list(live.order_by("name", "pk"))
 
@@ -109,7 +105,7 @@ def queues(now: datetime) -> list[Queue]:
         Queue(
             lane=lanes[name],
             length=length,
-            workers=[worker for worker in workers if name in worker.lanes],
+            workers=[worker for worker in workers if name in worker.lanes and worker.draining_at is None],
         )
         for name, length in found.items()
     ]

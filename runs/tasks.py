@@ -17,7 +17,7 @@ def work(lane: str) -> None:
 
     A slot that serves nothing but the lane high then stays, and waits for the next hint itself.
     """
-    execution.drain(lane)
+    execution.serve(lane)
     if workers.lanes == (lane,) == ("high",):
         execution.stay(lane)
 

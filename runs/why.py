@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
@@ -44,6 +45,8 @@ class _Row:
     probe_run_id: int | None
 
 
+# More runs than these are not counted.
+MOST = 1000
 _GATE = """
     SELECT gate.group_id, l.name, gate.blocker, l.paused_at, l.paused_by, l.paused_reason,
            j.paused_by, j.paused_until, j.paused_reason, j.max_concurrent_runs,
@@ -54,6 +57,21 @@ _GATE = """
     LEFT JOIN runs_circuit k ON k.target = j.circuit_target
     CROSS JOIN runs_lane l
     WHERE gate.group_id = ANY(%s) AND l.name = ANY(%s)"""
+# How many runs that may start come before a run, by the claim's own rule; of each level so many are looked at.
+_AHEAD = """
+    SELECT count(*) FROM (
+        SELECT 1 FROM runs_run own
+        CROSS JOIN runs_levels(own.lane) level
+        JOIN runs_gate gate ON gate.group_id = level.group_id
+        CROSS JOIN LATERAL (
+            SELECT r.id, r.queued_at FROM runs_run r
+            WHERE r.status = 'queued' AND r.lane = own.lane AND r.group_id = level.group_id
+              AND r.priority = level.priority
+            ORDER BY r.id LIMIT %(most)s) r
+        WHERE own.id = %(run)s AND gate.blocker IS NULL
+          AND (runs_urgency(level.priority, r.queued_at, %(seconds)s, %(limit)s), r.id)
+            < (runs_urgency(own.priority, own.queued_at, %(seconds)s, %(limit)s), own.id)
+        LIMIT %(most)s) ahead"""
 # The concurrency keys of which no more may run, from the view that the claim counts by.
 _KEYS = """
     SELECT key.job_id, key.concurrency_key, key.running + key.free,
@@ -189,7 +207,9 @@ def _held_by_campaign(blocker: str, campaign: Campaign) -> Reason:
 
 def _live_lanes() -> set[str]:
     """The lanes that a live worker takes work of."""
-    live = Worker.objects.filter(lease_until__gt=timezone.now(), stopping_at__isnull=True)
+    live = Worker.objects.filter(
+        lease_until__gt=timezone.now(), stopping_at__isnull=True, draining_at__isnull=True
+    )
     return {lane for lanes in live.values_list("lanes", flat=True) for lane in lanes}
 
 
@@ -200,11 +220,13 @@ def _in_line(run: Run, lanes: set[str]) -> Reason:
 
 
 def _place(run: Run) -> Reason:
-    ahead = Run.objects.filter(status=Status.QUEUED, lane=run.lane, priority__lte=run.priority, pk__lt=run.pk)
-    count = len(ahead.values_list("pk", flat=True)[:1000])
+    values = {"run": run.pk, "most": MOST, "seconds": settings.AGING_SECONDS, "limit": settings.AGING_LIMIT}
+    with connection.cursor() as cursor:
+        cursor.execute(_AHEAD, values)
+        count: int = cursor.fetchone()[0]
     if not count:
         return Reason("next", f"It is next in the lane {run.lane} and starts as soon as a slot is free.")
-    number = "1000 or more" if count == 1000 else str(count)
+    number = f"{MOST} or more" if count >= MOST else str(count)
     return Reason("in_line", f"{number} runs are before it in the lane {run.lane}.")
 
 

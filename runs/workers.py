@@ -48,13 +48,22 @@ _slot: Slot | None = None
 
 
 def register(*, name: str, pid: int, lanes: Sequence[str], concurrency: int) -> int:
-    """Makes a row, with a fresh lease, for the worker of this node; returns its id."""
+    """Makes a row, with a fresh lease, for the worker of this node; returns its id.
+
+    One that drained before its lease was lost goes on draining.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            """INSERT INTO runs_worker (node, name, hostname, pid, lanes, concurrency, commit, lease_until)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, clock_timestamp() + %s * interval '1 second') RETURNING id""",
+            """INSERT INTO runs_worker (node, name, hostname, pid, lanes, concurrency, commit, lease_until,
+                   draining_at, drained_by)
+               SELECT x.node, %s, %s, %s, %s, %s, %s, clock_timestamp() + %s * interval '1 second',
+                   before.draining_at, coalesce(before.drained_by, '')
+               FROM (SELECT %s::uuid AS node) x
+               LEFT JOIN LATERAL (
+                   SELECT w.draining_at, w.drained_by FROM runs_worker w WHERE w.node = x.node
+                   ORDER BY w.id DESC LIMIT 1) before ON true
+               RETURNING id""",
             [
-                node,
                 name,
                 socket.gethostname(),
                 pid,
@@ -62,6 +71,7 @@ def register(*, name: str, pid: int, lanes: Sequence[str], concurrency: int) -> 
                 concurrency,
                 settings.COMMIT,
                 settings.LEASE_SECONDS,
+                node,
             ],
         )
         return int(cursor.fetchone()[0])
@@ -87,6 +97,16 @@ def retire(worker_id: int) -> None:
 def stop(worker_id: int) -> None:
     """Lets the worker claim nothing more, while what it carries may go on."""
     Worker.objects.filter(pk=worker_id, stopping_at__isnull=True).update(stopping_at=Now())
+
+
+def gives_way(lane: str) -> bool:
+    """Whether this slot's worker drains while another takes work of `lane`, for whom its hints are then."""
+    if _slot is None:
+        return False
+    live = Worker.objects.filter(lease_until__gt=Now(), stopping_at__isnull=True)
+    if not live.filter(processes=_slot.process_id, draining_at__isnull=False).exists():
+        return False
+    return live.filter(lanes__contains=[lane], draining_at__isnull=True, ready_at__isnull=False).exists()
 
 
 def set_ready(worker_id: int) -> None:

@@ -1,6 +1,6 @@
 """The admin of workers: which there are and were, and when each was last heard of."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -8,7 +8,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from jobs.buttons import button
 from jobs.panel import Panel
+from runs import draining
 from runs.models import Worker
 from runs.templatetags.headway import icon, moment
 
@@ -30,6 +32,8 @@ class WorkerAdmin(Panel):
     ]
     ordering = ["-lease_until"]
     sortable_by = ()
+    row_buttons: ClassVar = ["drain", "take_back"]
+    page_buttons: ClassVar = ["drain", "take_back"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Never: a worker registers itself."""
@@ -43,6 +47,22 @@ class WorkerAdmin(Panel):
         """Never: a run names the worker that carried it."""
         return False
 
+    @button("Drain", permission="runs.change_worker", offered=lambda worker: _is_up(worker, drains=False))
+    def drain(self, request: HttpRequest, worker: Worker) -> str:
+        """Has it claim nothing more."""
+        if not draining.drain(worker, by=request.user.get_username()):
+            return f"The worker {worker} drains already, or is gone."
+        return f"The worker {worker} takes no more work. What it carries goes on."
+
+    @button(
+        "Take work again", permission="runs.change_worker", offered=lambda worker: _is_up(worker, drains=True)
+    )
+    def take_back(self, request: HttpRequest, worker: Worker) -> str:
+        """Lets it claim again."""
+        if not draining.take_back(worker, by=request.user.get_username()):
+            return f"The worker {worker} doesn't drain, or is gone."
+        return f"The worker {worker} takes work again."
+
     @admin.display(description="State")
     def state(self, worker: Worker) -> SafeString:
         """Whether it is believed alive, and takes work."""
@@ -50,6 +70,8 @@ class WorkerAdmin(Panel):
             colour, picture, word = "grey", "lost", "gone"
         elif worker.stopping_at is not None:
             colour, picture, word = "amber", "cancelled", "stopping"
+        elif worker.draining_at is not None:
+            colour, picture, word = "violet", "waiting", "draining"
         elif worker.ready_at is None:
             colour, picture, word = "grey", "queued", "starting"
         else:
@@ -70,3 +92,8 @@ class WorkerAdmin(Panel):
     def since(self, worker: Worker) -> SafeString:
         """When it started."""
         return moment(worker.started_at)
+
+
+def _is_up(worker: Worker, *, drains: bool) -> bool:
+    is_alive = worker.lease_until > timezone.now() and worker.stopping_at is None
+    return is_alive and (worker.draining_at is not None) == drains

@@ -178,6 +178,8 @@ class WorkerSerializer(serializers.Serializer[Worker]):
     busy = serializers.SerializerMethodField()
     runs = serializers.SerializerMethodField()
     commit = Text()
+    draining_at = Instant()
+    drained_by = Text()
     started_at = Instant(wire.INSTANT)
     heartbeat_at = Instant(wire.INSTANT)
 

@@ -27,6 +27,9 @@ class Worker(models.Model):
     lease_until = models.DateTimeField()
     ready_at = models.DateTimeField(null=True)
     stopping_at = models.DateTimeField(null=True)
+    # Since when, and by whose wish, it takes no more work, until somebody takes that back (`runs.workers.drain`).
+    draining_at = models.DateTimeField(null=True)
+    drained_by = models.CharField(max_length=200, blank=True, default="", db_default="")
 
     class Meta:
         indexes: ClassVar = [

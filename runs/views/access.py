@@ -27,6 +27,7 @@ VIEW_DELIVERIES = "triggers.view_delivery"
 FIRE_TRIGGER = "triggers.fire_trigger"
 CHANGE_LANE = "runs.change_lane"
 PRIORITISE_RUN = "runs.prioritise_run"
+CHANGE_WORKER = "runs.change_worker"
 PAUSE_JOB = "jobs.pause_job"
 
 # The end of "You may not …", for people who are refused.
@@ -40,6 +41,7 @@ ACTS = {
     FIRE_TRIGGER: "fire triggers",
     CHANGE_LANE: "pause and resume lanes",
     PRIORITISE_RUN: "change the priority of runs",
+    CHANGE_WORKER: "drain workers",
     PAUSE_JOB: "hold jobs or let them go on",
 }
 

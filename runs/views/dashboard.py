@@ -92,10 +92,13 @@ def _beat(at: datetime | None, now: datetime) -> Vital:
 
 def _lane(lane: str, workers: list[Worker]) -> Vital:
     serving = [worker for worker in workers if lane in worker.lanes]
-    slots = sum(worker.concurrency for worker in serving)
     if not serving:
         return Vital(f"Lane {lane}", False, "no worker: its runs wait")
-    return Vital(f"Lane {lane}", True, f"{_counted(len(serving), 'worker')}, {_counted(slots, 'slot')}")
+    taking = [worker for worker in serving if worker.draining_at is None]
+    if not taking:
+        return Vital(f"Lane {lane}", False, "all workers drain: its runs wait")
+    slots = sum(worker.concurrency for worker in taking)
+    return Vital(f"Lane {lane}", True, f"{_counted(len(taking), 'worker')}, {_counted(slots, 'slot')}")
 
 
 def _counted(number: int, noun: str) -> str:

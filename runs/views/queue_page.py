@@ -9,11 +9,11 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from runs import lanes, queues, stats
-from runs.models import Lane
+from runs import draining, lanes, queues, stats
+from runs.models import Lane, Worker
 from runs.queues import Queue
 from runs.stats import Ended
-from runs.views.access import CHANGE_LANE, VIEW_RUNS, permitted, person
+from runs.views.access import CHANGE_LANE, CHANGE_WORKER, VIEW_RUNS, permitted, person
 
 # What decides how much goes on at a time (docs/settings.md), and what an empty value means.
 SLOTS: Final = {
@@ -36,6 +36,7 @@ def queue_page(request: HttpRequest) -> HttpResponse:
         "workers": [(worker, busy[worker.pk]) for worker in workers],
         "settings": _settings(),
         "may_pause": person(request).has_perm(CHANGE_LANE),
+        "may_drain": person(request).has_perm(CHANGE_WORKER),
         "reason_length": lanes.REASON_LENGTH,
         "counted": queues.COUNTED,
     }
@@ -67,6 +68,37 @@ def resume(request: HttpRequest, name: str) -> HttpResponse:
     return redirect("pages:queues")
 
 
+@permitted(CHANGE_WORKER)
+@require_POST
+def drain(request: HttpRequest, number: int) -> HttpResponse:
+    """Lets the worker take nothing more; what it carries goes on."""
+    worker = _worker(number)
+    if draining.drain(worker, by=person(request).get_username()):
+        messages.success(request, f"The worker {worker} takes no more work. What it carries goes on.")
+    else:
+        messages.info(request, f"The worker {worker} drains already, or is gone.")
+    return redirect("pages:queues")
+
+
+@permitted(CHANGE_WORKER)
+@require_POST
+def take_back(request: HttpRequest, number: int) -> HttpResponse:
+    """Lets a draining worker take work again."""
+    worker = _worker(number)
+    if draining.take_back(worker, by=person(request).get_username()):
+        messages.success(request, f"The worker {worker} takes work again.")
+    else:
+        messages.info(request, f"The worker {worker} doesn't drain, or is gone.")
+    return redirect("pages:queues")
+
+
+def _worker(number: int) -> Worker:
+    worker = Worker.objects.filter(pk=number).first() if number < 2**63 else None
+    if worker is None:
+        raise Http404(f"There is no worker {number}.")
+    return worker
+
+
 def _lane(name: str) -> Lane:
     lane = Lane.objects.filter(pk=name).first()
     if lane is None:
@@ -80,6 +112,12 @@ def _served(queue: Queue) -> str:
         return "no worker: its runs wait"
     if not queue.shared:
         return "reserved for it"
+    if queue.lane.name == "bulk":
+        return f"{_shared_with(queue)}, of whose time {settings.BULK_SHARE:.0%} at least"
+    return _shared_with(queue)
+
+
+def _shared_with(queue: Queue) -> str:
     others = {lane for worker in queue.workers for lane in worker.lanes} - {queue.lane.name}
     return f"shared with {', '.join(sorted(others))}"
 
@@ -92,6 +130,17 @@ def _settings() -> list[tuple[str, str, str]]:
     ]
     return [
         *slots,
+        (
+            "HEADWAY_BULK_SHARE",
+            f"{settings.BULK_SHARE:g}",
+            "of the time of slots that serve bulk and other lanes is bulk's at least",
+        ),
+        (
+            "HEADWAY_AGING_SECONDS",
+            f"{settings.AGING_SECONDS:g}",
+            "seconds of waiting make a run of the lane default more urgent by one step of priority; 0: never",
+        ),
+        ("HEADWAY_AGING_LIMIT", str(settings.AGING_LIMIT), "the priority that waiting can make of another"),
         (
             "HEADWAY_LEASE_SECONDS",
             str(settings.LEASE_SECONDS),

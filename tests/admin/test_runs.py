@@ -192,3 +192,12 @@ def test_workers_are_shown_and_not_edited(boss: Client) -> None:
     assert boss.get(address("runs_worker_change", worker.pk)).status_code == 200
     assert boss.get(address("runs_worker_add")).status_code == 403
     assert boss.post(address("runs_worker_delete", worker.pk), {"post": "yes"}).status_code == 403
+
+
+def test_a_worker_is_drained_by_a_button_and_takes_work_again(boss: Client) -> None:
+    worker = make_slot().worker
+    boss.post(f"{address('runs_worker_changelist')}{worker.pk}/drain/")
+    assert "draining" in text_of(boss.get(address("runs_worker_changelist")))
+    boss.post(f"{address('runs_worker_changelist')}{worker.pk}/take-back/")
+    worker.refresh_from_db()
+    assert worker.draining_at is None

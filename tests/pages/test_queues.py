@@ -75,3 +75,24 @@ def test_who_may_only_look_can_pause_nothing(reader: Client, visitor: Visitor) -
     client = visitor("runs.view_run", "runs.change_lane", csrf=True)
     assert client.post("/queues/bulk/pause/").status_code == 403
     assert Lane.objects.get(pk="bulk").paused_at is None
+
+
+def test_a_worker_is_drained_and_takes_work_again(ada: Client) -> None:
+    ready_slot("default", "bulk")
+    worker = Worker.objects.get()
+    answer = words(ada.post(f"/workers/{worker.pk}/drain/", follow=True))
+    assert "takes no more work" in answer
+    assert "draining" in answer
+    assert "unserved" in answer  # none of its lanes has another
+    assert "drains already" in words(ada.post(f"/workers/{worker.pk}/drain/", follow=True))
+    assert "takes work again" in words(ada.post(f"/workers/{worker.pk}/resume/", follow=True))
+    assert "doesn't drain" in words(ada.post(f"/workers/{worker.pk}/resume/", follow=True))
+    assert Worker.objects.get().draining_at is None
+    assert ada.post("/workers/123456789/drain/").status_code == 404
+
+
+def test_who_may_only_look_drains_nothing(reader: Client) -> None:
+    ready_slot("bulk")
+    worker = Worker.objects.get()
+    assert "Drain" not in words(reader.get("/queues/"))
+    assert reader.post(f"/workers/{worker.pk}/drain/").status_code == 403
