@@ -1,5 +1,6 @@
 """Durations for people: precise when short, short when long."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 
@@ -18,3 +19,9 @@ def duration_words(duration: timedelta | float | None) -> str:
             rest = whole % size // part
             return f"{whole // size} {unit}" + (f" {rest} {part_unit}" if rest else "")
     return f"{whole} s"
+
+
+def p95(durations: Iterable[timedelta]) -> timedelta | None:
+    """What 95 of 100 of `durations` do not exceed, by nearest rank; None of none."""
+    known = sorted(durations)
+    return known[-(-len(known) * 95 // 100) - 1] if known else None

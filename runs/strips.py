@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 from django.db import connection
 
@@ -17,10 +19,10 @@ _OF_JOBS = """
 
 _OF_SCHEDULES = """
     SELECT asked.id, o.run_id, coalesce(r.status, CASE o.outcome WHEN 'fired' THEN '' ELSE o.outcome END),
-        r.failure_reason, r.cancel_requested_at IS NOT NULL
+        r.failure_reason, r.cancel_requested_at IS NOT NULL, CASE o.by WHEN '' THEN o.fired_at - o.slot END
     FROM unnest(%s::bigint[]) AS asked(id)
     CROSS JOIN LATERAL (
-        SELECT slot, outcome, run_id FROM triggers_occurrence
+        SELECT slot, outcome, run_id, fired_at, by FROM triggers_occurrence
         WHERE trigger_id = asked.id ORDER BY slot DESC LIMIT %s) o
     LEFT JOIN runs_run r ON r.id = o.run_id
     ORDER BY asked.id, o.slot DESC"""
@@ -36,15 +38,21 @@ _OF_DEPENDENCIES = """
     LEFT JOIN runs_run r ON r.id = f.run_id
     ORDER BY asked.id, f.id DESC"""
 
+COUNT: Final = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How one run stands, or what became of one slot (`missed`, `skipped`; "" when its run is gone)."""
+    """How one run stands, or what became of one slot (`missed`, `skipped`; "" when its run is gone).
+
+    `late` is how long after its slot a schedule launched it by itself.
+    """
 
     run_id: int | None
     status: str
     failure_reason: str | None
     cancel_requested: bool
+    late: timedelta | None = None
 
     @property
     def is_cancelling(self) -> bool:
@@ -52,17 +60,17 @@ class Result:
         return self.cancel_requested and self.status == "running"
 
 
-def of_jobs(job_ids: Iterable[int], *, count: int = 20) -> dict[int, list[Result]]:
+def of_jobs(job_ids: Iterable[int], *, count: int = COUNT) -> dict[int, list[Result]]:
     """The last `count` runs of each job."""
     return _strips(_OF_JOBS, list(job_ids), count)
 
 
-def of_schedules(trigger_ids: Iterable[int], *, count: int = 20) -> dict[int, list[Result]]:
+def of_schedules(trigger_ids: Iterable[int], *, count: int = COUNT) -> dict[int, list[Result]]:
     """What became of the last `count` slots of each schedule."""
     return _strips(_OF_SCHEDULES, list(trigger_ids), count)
 
 
-def of_dependencies(trigger_ids: Iterable[int], *, count: int = 20) -> dict[int, list[Result]]:
+def of_dependencies(trigger_ids: Iterable[int], *, count: int = COUNT) -> dict[int, list[Result]]:
     """What the last `count` upstream runs of each dependency led to."""
     return _strips(_OF_DEPENDENCIES, list(trigger_ids), count)
 

@@ -12,7 +12,7 @@ import structlog
 from django.db import transaction
 from django.db.models import QuerySet
 
-from triggers import cron
+from triggers import schedules
 from triggers.models import Kind, Occurrence, Trigger
 
 log = structlog.get_logger(__name__)
@@ -66,7 +66,7 @@ def between(trigger: Trigger, *, begin: datetime, end: datetime, now: datetime) 
     _check_kind(trigger)
     entries = Occurrence.objects.filter(trigger=trigger, slot__gte=begin, slot__lt=end)
     known = {entry.slot.astimezone(UTC): _known(entry) for entry in entries[: MOST + 1]}
-    ruled = _ruled(trigger, begin=begin, end=end)
+    ruled = schedules.between(trigger, begin=begin, end=end, limit=MOST + 1)
     slots = {at: Slot(at=at, outcome=COMING if at > now else UNRECORDED) for at in ruled} | known
     if len(slots) > MOST:
         raise LedgerRefused(f"There are more than {MOST:,} slots in that time: choose a shorter one.")
@@ -145,18 +145,6 @@ def _check_runnable(slot: Slot | None, at: datetime) -> None:
         raise LedgerRefused(f"{told} lies in the future: it runs by itself.")
     if slot.outcome == Outcome.FIRED:
         raise LedgerRefused(f"The slot {told} led to run #{slot.run_id}: retry that run instead.")
-
-
-def _ruled(trigger: Trigger, *, begin: datetime, end: datetime) -> list[datetime]:
-    first = max(begin, trigger.starts_at) if trigger.starts_at else begin
-    last = min(end, _after(trigger.ends_at)) if trigger.ends_at else end
-    moment = timedelta(microseconds=1)
-    try:
-        return cron.parse(trigger.cron).slots_between(
-            after=first - moment, until=last - moment, zone=trigger.timezone, limit=MOST + 1
-        )
-    except cron.InvalidCron:
-        return []
 
 
 def _after(at: datetime) -> datetime:

@@ -81,6 +81,20 @@ def upcoming(trigger: Trigger, *, after: datetime, count: int) -> list[datetime]
     return found
 
 
+def between(trigger: Trigger, *, begin: datetime, end: datetime, limit: int) -> list[datetime]:
+    """The slots from `begin` up to but without `end` that today's rule names, at most `limit`, the oldest first;
+    none of a rule that can't be read."""
+    moment = timedelta(microseconds=1)
+    first = max(begin, trigger.starts_at) if trigger.starts_at else begin
+    last = min(end, trigger.ends_at + moment) if trigger.ends_at else end
+    try:
+        return cron.parse(trigger.cron).slots_between(
+            after=first - moment, until=last - moment, zone=trigger.timezone, limit=limit
+        )
+    except cron.InvalidCron:
+        return []
+
+
 def jitter(trigger: Trigger) -> timedelta:
     """How much later than its slots the schedule fires: spread over triggers, always the same for one."""
     if not trigger.jitter_seconds:

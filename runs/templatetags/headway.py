@@ -1,7 +1,7 @@
 """Tags for pages and admin: status badges, trigger marks, times, durations, strips, icons."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,6 +26,7 @@ CIRCUITS = {
 }
 
 STRIP_LENGTH = 20
+SLOTS_LENGTH = 60
 FACTS_LIMIT = 12
 # Height of a result's bar in the strip, so that shape says what colour says.
 STRIP_HEIGHTS = {"green": 12, "red": 18, "blue": 15, "violet": 15, "amber": 15, "grey": 6}
@@ -161,36 +162,50 @@ def words(name: str) -> str:
 @register.simple_tag
 def strip(results: list[Result]) -> SafeString:
     """The last results of a job, the newest at the right, as one picture with a sentence."""
+    return _strip(results, most=STRIP_LENGTH, step=7, noun="runs")
+
+
+@register.simple_tag
+def slots(results: list[Result]) -> SafeString:
+    """What became of the last slots of a schedule, the newest at the right: those without a run are hollow."""
+    return _strip(results, most=SLOTS_LENGTH, step=4, noun="slots")
+
+
+def _strip(results: list[Result], *, most: int, step: int, noun: str) -> SafeString:
     if not results:
         return SafeString('<span class="none">never ran</span>')
-    shown = list(reversed(results[:STRIP_LENGTH]))
-    left = (STRIP_LENGTH - len(shown)) * 7
+    shown = list(reversed(results[:most]))
+    left, width = (most - len(shown)) * step, most * step
     bars = format_html_join(
-        "", '<rect class="fill-{}" x="{}" y="{}" width="5" height="{}" rx="1"/>', _bars(shown, left)
+        "", '<rect class="{}" x="{}" y="{}" width="{}" height="{}" rx="1"/>', _bars(shown, left, step)
     )
     return format_html(
-        '<svg class="strip" width="140" height="18" viewBox="0 0 140 18" role="img" aria-label="{}">{}</svg>',
-        _strip_words(results[:STRIP_LENGTH]),
+        '<svg class="strip" width="{0}" height="18" viewBox="0 0 {0} 18" role="img" aria-label="{1}">{2}</svg>',
+        width,
+        _strip_words(results[:most], noun),
         bars,
     )
 
 
-def _bars(shown: list[Result], left: int) -> list[tuple[str, int, int, int]]:
-    faces = [face(result) for result in shown]
-    heights = [STRIP_HEIGHTS[one.colour] for one in faces]
-    return [
-        (one.colour, left + number * 7, 18 - height, height)
-        for number, (one, height) in enumerate(zip(faces, heights, strict=True))
-    ]
+def _bars(shown: list[Result], left: int, step: int) -> Iterator[tuple[str, float, float, float, float]]:
+    wide = step - 1 if step < 5 else step - 2
+    for number, result in enumerate(shown):
+        one, x = face(result), left + number * step
+        height = STRIP_HEIGHTS[one.colour]
+        if result.run_id is None and result.status:
+            # The line of a hollow bar has its own width, half of which would lie outside of it.
+            yield f"hollow {one.colour}", x + 0.5, 18.5 - height, wide - 1, height - 1
+        else:
+            yield f"fill-{one.colour}", x, 18 - height, wide, height
 
 
-def _strip_words(results: list[Result]) -> str:
+def _strip_words(results: list[Result], noun: str) -> str:
     counted: dict[str, int] = {}
     for result in results:
         word = face(result).word
         counted[word] = counted.get(word, 0) + 1
     words = ", ".join(f"{number} {word}" for word, number in counted.items())
-    return f"Last {len(results)} runs: {words}; the newest {face(results[0]).word}"
+    return f"Last {len(results)} {noun}: {words}; the newest {face(results[0]).word}"
 
 
 @register.simple_tag(takes_context=True)

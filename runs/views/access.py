@@ -25,6 +25,7 @@ RETRY_RUN = "runs.retry_run"
 VIEW_CHANGES = "jobs.view_change"
 VIEW_DELIVERIES = "triggers.view_delivery"
 FIRE_TRIGGER = "triggers.fire_trigger"
+CHANGE_TRIGGER = "triggers.change_trigger"
 CHANGE_LANE = "runs.change_lane"
 PRIORITISE_RUN = "runs.prioritise_run"
 CHANGE_WORKER = "runs.change_worker"
@@ -39,6 +40,7 @@ ACTS = {
     VIEW_CHANGES: "see who changed what",
     VIEW_DELIVERIES: "see deliveries",
     FIRE_TRIGGER: "fire triggers",
+    CHANGE_TRIGGER: "change triggers",
     CHANGE_LANE: "pause and resume lanes",
     PRIORITISE_RUN: "change the priority of runs",
     CHANGE_WORKER: "drain workers",

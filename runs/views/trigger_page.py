@@ -1,6 +1,5 @@
 """The pages of what starts a job: all its triggers together, and one with each time it fired or did not."""
 
-from datetime import timedelta
 from typing import Any, Final
 
 from django.db.models import prefetch_related_objects
@@ -11,7 +10,7 @@ from django.views.decorators.http import require_GET
 
 from jobs.models import Job
 from runs import analytics, ledger, usage
-from runs.ledger import Entry
+from runs.durations import p95
 from runs.stats import Ended
 from runs.views.access import VIEW_RUNS, permitted
 from runs.views.schedule_words import described, policies
@@ -73,7 +72,7 @@ def trigger_page(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "lately": analytics.use(stretch).total,
         "days": DAYS,
         "entries": shown,
-        "late": _p95(shown),
+        "late": p95(entry.late for entry in shown if entry.late is not None and entry.run is not None),
         "outcomes": ledger.OUTCOMES if has_outcomes else (),
         "outcome": outcome,
         "older": shown[-1].id if len(found) > PAGE_SIZE else None,
@@ -97,9 +96,3 @@ def _rule(trigger: Trigger) -> str:
     }
     told: str = words.get(trigger.kind, lambda found: "when an event comes in")(trigger)
     return told
-
-
-def _p95(entries: list[Entry]) -> timedelta | None:
-    """The lateness that 95 of 100 of these slots did not exceed."""
-    late = sorted(entry.late for entry in entries if entry.late is not None and entry.run is not None)
-    return late[min(int(len(late) * 0.95), len(late) - 1)] if late else None

@@ -27,8 +27,8 @@ def test_a_schedule_shows_its_sentence_zone_next_and_last_slot(ada: Client) -> N
     page = words(ada.get("/schedules/"))
     for shown in ("Report", "nightly", "Daily at 2:00 AM", "Europe/Berlin", f'href="/runs/{run.pk}/"'):
         assert shown in page
-    assert "Last 2 runs: 1 queued, 1 missed; the newest queued" in page
-    assert re.search(r'data-label="Next"><time ', page)
+    assert "Last 2 slots: 1 queued, 1 missed; the newest queued" in page
+    assert re.search(r'data-label="Next"[^>]*><time ', page)
 
 
 def test_a_slot_that_led_to_no_run_says_why(ada: Client) -> None:
