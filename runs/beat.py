@@ -1,7 +1,8 @@
 """Beat, the clock: fires due schedules and sweeps, in the database, beside django-celery-beat's own entries.
 
-Firing and sweeping have a thread and a connection of their own, because an ordinary entry may hang on the
-broker. Any number of beats may run: what they do is guarded by rows (`runs.firing`, `runs.sweep`).
+Firing and sweeping have a thread and a connection each: an ordinary entry may hang on the broker, and a repair of
+the sweep may take longer than a schedule can wait. Any number of beats may run: what they do is guarded by rows
+(`runs.firing`, `runs.sweep`).
 """
 
 import os
@@ -9,7 +10,7 @@ import socket
 import threading
 import time
 import uuid
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -32,6 +33,7 @@ class Clock(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="clock", daemon=True)
         self.beat_name = f"{NAME}:{uuid.uuid4().hex[:12]}"
+        self.forget_at = datetime.min.replace(tzinfo=UTC)
 
     def run(self) -> None:
         """Ticks for ever."""
@@ -44,28 +46,33 @@ class Clock(threading.Thread):
                 connection.close()
                 log.warning("tick_failed", error=str(error).strip())
                 wait = 1.0
+            except Exception:  # whatever it is, the next tick comes
+                log.exception("tick_failed")
+                wait = 1.0
             time.sleep(max(wait, 0.01))
 
     def tick(self, now: datetime) -> datetime:
-        """Fires, sweeps and says that this beat lives; returns when to tick again."""
+        """Fires and says that this beat lives; returns when to tick again."""
         Heartbeat.objects.update_or_create(
             name=self.beat_name,
             defaults={"at": now, "detail": {"hostname": socket.gethostname(), "pid": os.getpid()}},
         )
-        while firing.fire_due(now) >= firing.BATCH:
+        while firing.fire_due(now) >= firing.PORTION:
             now = sweep.database_now()
-        if sweep.run(now):
+        if now > self.forget_at:
+            self.forget_at = now + FORGET_AFTER
             Heartbeat.objects.filter(name__startswith=f"{NAME}:", at__lt=now - FORGET_AFTER).delete()
         return firing.next_due(now, within=TICK)
 
 
 class Scheduler(DatabaseScheduler):
-    """django-celery-beat's scheduler for housekeeping entries, with our clock beside it."""
+    """django-celery-beat's scheduler for housekeeping entries, with our clock and a sweep beside it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not kwargs.get("lazy"):
             Clock().start()
+            threading.Thread(target=sweep.run_for_ever, name="sweep", daemon=True).start()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """One round of the ordinary entries; a database that is away ends neither them nor beat."""

@@ -4,7 +4,7 @@ They are due rows in the database, made with the run and judged by the sweep, ea
 and an event of the run. A job that promises nothing costs nothing.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import connection
@@ -14,6 +14,10 @@ from runs.models import Deadline, DeadlineKind, Run
 from triggers.models import Trigger
 
 AT_ONCE: Final = 500
+_PROMISES: Final = (
+    (DeadlineKind.START, "start_within_seconds"),
+    (DeadlineKind.FINISH, "finish_within_seconds"),
+)
 
 # What ended in time needs no start any more; what was cancelled or skipped in time needs no end.
 _JUDGE: Final = """
@@ -32,21 +36,23 @@ _JUDGE: Final = """
 
 
 def promise(run: Run, *, job: Job, trigger: Trigger | None) -> None:
-    """Makes the deadlines of a new run, counted from when it is due: its slot, `run_at`, or its creation.
+    """Makes the deadlines of a new run, counted from when it is due: its slot, `run_at`, or its creation."""
+    found = promised(job, trigger=trigger, begin=run.slot or run.run_at or run.created_at)
+    if found:
+        Deadline.objects.bulk_create(
+            Deadline(run=run, job=job, kind=kind, due_at=due_at) for kind, due_at in found
+        )
 
-    What the trigger promises goes before what the job does.
-    """
-    begin, found = run.slot or run.run_at or run.created_at, []
-    for kind, name in (
-        (DeadlineKind.START, "start_within_seconds"),
-        (DeadlineKind.FINISH, "finish_within_seconds"),
-    ):
+
+def promised(job: Job, *, trigger: Trigger | None, begin: datetime) -> list[tuple[DeadlineKind, datetime]]:
+    """The deadlines of a run that is due at `begin`. What the trigger promises goes before what the job does."""
+    found = []
+    for kind, name in _PROMISES:
         seconds = getattr(trigger, name, None)
         seconds = getattr(job, name) if seconds is None else seconds
         if seconds is not None:
-            found.append(Deadline(run=run, job=job, kind=kind, due_at=begin + timedelta(seconds=seconds)))
-    if found:
-        Deadline.objects.bulk_create(found)
+            found.append((kind, begin + timedelta(seconds=seconds)))
+    return found
 
 
 def judge() -> int:

@@ -1,69 +1,85 @@
 """Fires due schedules: plans what has no next slot yet, and turns slots that have come into runs.
 
 All of it happens in the database, guarded by row locks and by one ledger row for each slot, so that none, one
-or three beats, killed at any line, give one run a slot. One schedule that cannot be fired never holds up
-another: each has a savepoint of its own, and what went wrong stands in its ledger.
+or three beats, killed at any line, give one run a slot. Schedules go through it by the portion, in a few statements
+each: ten thousand that come due together are fired within a second or so. A portion that meets an error is halved
+until the schedule is found that can't be fired; that one holds up no other, and what went wrong stands in its ledger.
 """
 
+import json
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, Min, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from jobs.models import Job
-from jobs.parameters import InvalidParameters
-from runs import launch, lifecycle
-from runs.durations import duration_words
-from runs.models import Run, TriggerKind
-from triggers import schedules
-from triggers.models import Occurrence, Overlap, Trigger
+from jobs.numbers import any_of
+from runs import slots
+from runs.models import Run
+from triggers import ledger, schedules
+from triggers.ledger import Entry
+from triggers.models import Calendar, Occurrence, Overlap, Trigger
 
 log = structlog.get_logger(__name__)
 
-BATCH = 100
+PORTION = 500
+# So many slots of one schedule are put in line again at a time.
+ASKED_AT_ONCE = 100
 Outcome = Occurrence.Outcome
 _HAS_OPEN_RUN = Exists(Run.objects.open().filter(trigger=OuterRef("pk")))
+# What firing looks at; a schedule has as much again that only people look at.
+_READ = (
+    *("public_id", "job_id", "kind", "name", "enabled", "priority", "parameters", "cron", "timezone"),
+    *(
+        "misfire",
+        "misfire_limit",
+        "overlap",
+        "jitter_seconds",
+        "start_within_seconds",
+        "finish_within_seconds",
+    ),
+    *("starts_at", "ends_at", "paused_at", "paused_by", "paused_reason", "paused_until"),
+    "next_slot",
+)
+_BEGIN = Coalesce("replan_from", "created_at")
+_PLAN = """
+    UPDATE triggers_trigger t SET next_slot = x.next_slot, next_run_at = x.next_run_at, exhausted = x.exhausted,
+        last_run_at = coalesce(x.last_run_at, t.last_run_at)
+    FROM jsonb_to_recordset(%s::jsonb) AS x(id bigint, next_slot timestamptz, next_run_at timestamptz,
+        exhausted boolean, last_run_at timestamptz)
+    WHERE t.id = x.id"""
 
 
 def fire_due(now: datetime) -> int:
-    """Plans and fires up to a batch of schedules that need it at `now`; returns how many were touched.
+    """Plans and fires up to a portion of the schedules that need it at `now`; returns how many were touched.
 
     Those whose slots wait for the run before (overlap `queue`) are left alone until it has ended.
     """
-    with transaction.atomic():
-        changed = _mine(Trigger.objects.unplanned().order_by("id"))
-        for trigger in changed:
-            _plan(trigger, after=trigger.replan_from or trigger.created_at)
-    with transaction.atomic():
-        ready = _mine(Trigger.objects.due(now).exclude(Q(overlap=Overlap.QUEUE) & _HAS_OPEN_RUN))
-        for trigger in ready:
-            _fire(trigger, now)
-    return len(changed) + len(ready) + fire_asked(now)
+    changed = _portion(Trigger.objects.unplanned().order_by("id"), _replan, _give_up)
+    ready = Trigger.objects.due(now).exclude(Q(overlap=Overlap.QUEUE) & _HAS_OPEN_RUN)
+    fired = _portion(ready, lambda found: _fire(found, now), lambda pk, error: _pass_over(pk, error, now))
+    return changed + fired + fire_asked(now)
 
 
 def fire_asked(now: datetime) -> int:
-    """Launches slots that somebody asked to be run after all (`triggers.ledger`); returns of how many schedules.
+    """Launches slots that are in line: somebody asked for them (`triggers.ledger`), or they wait for the run before.
 
-    The oldest first; but for the overlap policy `allow`, one at a time and none while a run of the schedule
-    is open. A paused job's wait.
+    Returns of how many schedules. The oldest first; but for the overlap policy `allow`, one at a time and none while
+    a run of the schedule is open. A paused job's wait.
     """
     asked = Occurrence.objects.filter(outcome=Outcome.DUE).values("trigger").distinct()
-    with transaction.atomic():
-        triggers = Trigger.objects.filter(pk__in=asked, job__in=Job.objects.runnable())
-        ready = _mine(triggers.filter(Q(overlap=Overlap.ALLOW) | ~_HAS_OPEN_RUN).order_by("id"))
-        for trigger in ready:
-            entries = Occurrence.objects.filter(trigger=trigger, outcome=Outcome.DUE).order_by("slot")
-            for entry in entries[: BATCH if trigger.overlap == Overlap.ALLOW else 1]:
-                _fire_entry(entry, trigger, now)
-    return len(ready)
+    triggers = Trigger.objects.filter(pk__in=asked, job__in=Job.objects.runnable())
+    ready = triggers.filter(Q(overlap=Overlap.ALLOW) | ~_HAS_OPEN_RUN).order_by("id")
+    return _portion(ready, lambda found: _fire_asked(found, now), _refuse_asked)
 
 
 def plan(trigger: Trigger) -> None:
     """Computes the next slot of a schedule that is due to be planned, now instead of at the next tick."""
-    with transaction.atomic():
-        for changed in _mine(Trigger.objects.unplanned().filter(pk=trigger.pk)):
-            _plan(changed, after=changed.replan_from or changed.created_at)
+    _portion(Trigger.objects.unplanned().filter(pk=trigger.pk), _replan, _give_up)
 
 
 def next_due(now: datetime, *, within: timedelta) -> datetime:
@@ -74,99 +90,153 @@ def next_due(now: datetime, *, within: timedelta) -> datetime:
     return min(earliest, now + within) if earliest else now + within
 
 
-def _mine(triggers: QuerySet[Trigger]) -> list[Trigger]:
-    mine = triggers.select_for_update(of=("self",), skip_locked=True)
-    return list(mine.select_related("job").prefetch_related("calendars")[:BATCH])
+# --- Portions -----------------------------------------------------------------------------------------
 
 
-def _plan(trigger: Trigger, *, after: datetime) -> None:
-    slot = schedules.next_slot(trigger, after=after)
-    trigger.next_slot = slot
-    trigger.next_run_at = slot + schedules.jitter(trigger) if slot else None
-    trigger.exhausted = slot is None
-    trigger.save(update_fields=["next_slot", "next_run_at", "exhausted", "last_run_at"])
+def _portion(
+    triggers: QuerySet[Trigger],
+    act: Callable[[list[Trigger]], None],
+    give_up: Callable[[int, Exception], None],
+) -> int:
+    """Has `act` done to a portion of `triggers`, in one transaction that no other beat is in; returns how many.
+
+    `give_up` is called for each that `act` can't be done to.
+    """
+    with transaction.atomic():
+        mine = triggers.select_for_update(of=("self",), skip_locked=True)
+        found = list(mine.values_list("pk", flat=True)[:PORTION])
+        if found:
+            _halving(found, act, give_up)
+    return len(found)
 
 
-def _fire(trigger: Trigger, now: datetime) -> None:
-    due = schedules.due(trigger, now=now)
-    if not due:
-        _plan(trigger, after=now)  # its end has come
-        return
-    _enter(trigger, due)
-    for slot in due.run:
-        _fire_slot(trigger, slot, now)
-    _plan(trigger, after=due.last)
-
-
-def _enter(trigger: Trigger, due: schedules.Due) -> None:
-    """Enters the slots that are not run: those that were missed, and those that were held back."""
-    missed = (
-        "A later slot came due while the run before it was still open."
-        if trigger.overlap == Overlap.QUEUE
-        else f"Not run for the misfire policy {trigger.misfire!r}: nothing fired it in time."
-    )
-    entries = [
-        Occurrence(trigger=trigger, slot=slot, outcome=Outcome.MISSED, reason=missed) for slot in due.missed
-    ] + [
-        Occurrence(trigger=trigger, slot=slot, outcome=Outcome.SKIPPED, reason=reason[:300])
-        for slot, reason in due.held.items()
-    ]
-    Occurrence.objects.bulk_create(entries, ignore_conflicts=True)
-
-
-def _fire_slot(trigger: Trigger, slot: datetime, now: datetime) -> None:
-    """Enters the slot in the ledger with the run it led to, or with the reason why none."""
-    entry, is_new = Occurrence.objects.get_or_create(
-        trigger=trigger, slot=slot, defaults={"outcome": Outcome.FIRED}
-    )
-    if is_new:  # else another beat was first
-        _fire_entry(entry, trigger, now)
-
-
-def _fire_entry(entry: Occurrence, trigger: Trigger, now: datetime) -> None:
-    """Launches the run of a slot that stands in the ledger, or says there why not."""
-    entry.outcome, entry.fired_at = Outcome.FIRED, now
+def _halving(
+    ids: list[int], act: Callable[[list[Trigger]], None], give_up: Callable[[int, Exception], None]
+) -> None:
     try:
         with transaction.atomic():
-            entry.run_id, entry.reason = _launch(trigger, entry, now)
-    except (launch.LaunchRefused, InvalidParameters) as error:
-        entry.reason = str(error)[:300]
+            act(_loaded(ids))
+    except (OperationalError, InterfaceError):
+        raise  # the database, not a schedule: all of it is done again
     except Exception as error:  # a schedule that cannot be fired must not hold up the others
-        log.exception("schedule_not_fired", trigger_id=trigger.pk, slot=entry.slot.isoformat())
-        entry.reason = f"{type(error).__name__}: {error}"[:300]
-    if entry.run_id is None:
-        entry.outcome, entry.fired_at = Outcome.SKIPPED, None
-    else:
-        trigger.last_run_at = now
-    entry.save(update_fields=["run_id", "reason", "outcome", "fired_at"])
+        if len(ids) > 1:
+            middle = len(ids) // 2
+            _halving(ids[:middle], act, give_up)
+            _halving(ids[middle:], act, give_up)
+            return
+        log.exception("schedule_not_fired", trigger_id=ids[0])
+        give_up(ids[0], error)
 
 
-def _launch(trigger: Trigger, entry: Occurrence, now: datetime) -> tuple[int | None, str]:
-    """Launches the slot's run; returns its id and how late it is, or None and the reason."""
-    if trigger.overlap in (Overlap.SKIP, Overlap.CANCEL_PREVIOUS):
-        before = _open_runs(trigger)
-        if trigger.overlap == Overlap.CANCEL_PREVIOUS:
-            lifecycle.cancel(before, by=f"schedule {trigger.label}, whose next slot came")
-        elif (open_run := before.order_by("-id").first()) is not None:
-            return None, f"The run before it, {open_run.pk}, was still {open_run.status}."
-    run = launch.launch(trigger.job, cause=_cause(trigger, entry, now)).run
-    late = now - entry.slot - schedules.jitter(trigger)
-    told = late > schedules.MISFIRE_AFTER and not entry.by
-    return run.pk, f"late by {duration_words(late)}" if told else ""
+def _loaded(ids: Sequence[int]) -> list[Trigger]:
+    """The schedules in their order, each with its job; schedules of one job share it."""
+    found = {trigger.pk: trigger for trigger in Trigger.objects.only(*_READ).filter(pk__in=any_of(ids))}
+    jobs = Job.objects.in_bulk({trigger.job_id for trigger in found.values()})
+    for trigger in found.values():
+        trigger.job = jobs[trigger.job_id]
+    return [found[pk] for pk in ids]
 
 
-def _cause(trigger: Trigger, entry: Occurrence, now: datetime) -> launch.Cause:
-    local = entry.slot.astimezone(trigger.timezone)
-    asked = f", asked for by {entry.by}" if entry.by else ""
-    return launch.Cause(
-        kind=TriggerKind.SCHEDULE,
-        trigger=trigger,
-        slot=entry.slot,
-        sentence=f"Started by schedule {trigger.label} ({trigger.cron!r} {trigger.timezone}), "
-        f"slot {local:%Y-%m-%d %H:%M %Z}{asked}",
-        context={"lateness_seconds": round((now - entry.slot).total_seconds(), 3)},
+# --- What is done to them -----------------------------------------------------------------------------
+
+
+def _replan(triggers: Sequence[Trigger]) -> None:
+    begins = dict(
+        Trigger.objects.filter(pk__in=any_of(trigger.pk for trigger in triggers)).values_list("pk", _BEGIN)
+    )
+    _plan([_planned(trigger, after=begins[trigger.pk]) for trigger in triggers])
+
+
+def _fire(triggers: Sequence[Trigger], now: datetime) -> None:
+    """Enters each slot that has come with the run it led to or why none, and plans the next."""
+    calendars = _calendars(triggers)
+    entries: list[Entry] = []
+    behind: dict[int, datetime] = {}
+    for trigger in triggers:
+        due = schedules.due(trigger, now=now, calendars=calendars.get(trigger.pk, ()))
+        entries += slots.entries(trigger, due)
+        behind[trigger.pk] = due.last if due else now  # without any slot its end has come
+    fresh = ledger.undecided(entries)
+    slots.launch([entry for entry in fresh if entry.outcome == Outcome.FIRED], now)
+    ledger.enter(fresh)
+    fired = {entry.trigger.pk for entry in fresh if entry.run_id is not None}
+    _plan(
+        [
+            _planned(trigger, after=behind[trigger.pk])
+            | {"last_run_at": now if trigger.pk in fired else None}
+            for trigger in triggers
+        ]
     )
 
 
-def _open_runs(trigger: Trigger) -> QuerySet[Run]:
-    return Run.objects.open().filter(trigger=trigger)
+def _fire_asked(triggers: Sequence[Trigger], now: datetime) -> None:
+    entries: list[Entry] = []
+    for trigger in triggers:
+        most = ASKED_AT_ONCE if trigger.overlap == Overlap.ALLOW else 1
+        asked = Occurrence.objects.filter(trigger=trigger, outcome=Outcome.DUE).order_by("slot")
+        entries += [Entry(trigger=trigger, slot=each.slot, by=each.by) for each in asked[:most]]
+    slots.launch(entries, now)
+    ledger.enter(entries)
+    fired = {entry.trigger.pk for entry in entries if entry.run_id is not None}
+    Trigger.objects.filter(pk__in=fired).update(last_run_at=now)
+
+
+def _calendars(triggers: Sequence[Trigger]) -> dict[int, list[Calendar]]:
+    """The calendars that each keeps; most keep none."""
+    kept = Trigger.calendars.through.objects.filter(trigger__in=any_of(trigger.pk for trigger in triggers))
+    found: dict[int, list[Calendar]] = {}
+    for each in kept.select_related("calendar").order_by("calendar__name"):
+        found.setdefault(each.trigger_id, []).append(each.calendar)
+    return found
+
+
+# --- Plans --------------------------------------------------------------------------------------------
+
+
+def _planned(trigger: Trigger, *, after: datetime) -> dict[str, Any]:
+    """When the schedule fires next, as `_PLAN` stores it."""
+    slot = schedules.next_slot(trigger, after=after)
+    return {
+        "id": trigger.pk,
+        "next_slot": slot,
+        "next_run_at": slot + schedules.jitter(trigger) if slot else None,
+        "exhausted": slot is None,
+    }
+
+
+def _plan(planned: Sequence[dict[str, Any]]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_PLAN, [json.dumps(planned, default=datetime.isoformat)])
+
+
+# --- What can't be fired ------------------------------------------------------------------------------
+
+
+def _pass_over(pk: int, error: Exception, now: datetime) -> None:
+    """Enters the slot with what went wrong, and goes on with the next."""
+    try:
+        with transaction.atomic():
+            (trigger,) = _loaded([pk])
+            due = trigger.next_slot or now
+            entry = Entry(trigger=trigger, slot=due, outcome=Outcome.SKIPPED, reason=_told(error))
+            ledger.enter(ledger.undecided([entry]))
+            _plan([_planned(trigger, after=max(due, now))])
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as again:
+        _give_up(pk, again)
+
+
+def _refuse_asked(pk: int, error: Exception) -> None:
+    asked = Occurrence.objects.filter(trigger=pk, outcome=Outcome.DUE)
+    asked.update(outcome=Outcome.SKIPPED, reason=_told(error))
+
+
+def _give_up(pk: int, error: Exception) -> None:
+    """Plans no slot of a schedule whose rule can't be read, until it is changed."""
+    log.error("schedule_not_planned", trigger_id=pk, error=_told(error))
+    Trigger.objects.filter(pk=pk).update(exhausted=True, next_run_at=None, next_slot=None)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[: ledger.REASON_LENGTH]

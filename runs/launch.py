@@ -4,7 +4,10 @@ The row and whatever belongs to it (labels, the key's count) are one transaction
 the hint to the workers goes out after the commit. After that the run cannot be lost.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -15,8 +18,10 @@ from django.utils import timezone
 from jobs import parameters as job_parameters
 from jobs import priority as priorities
 from jobs.executors import templating
+from jobs.faults import Fault
 from jobs.models import Job
-from runs import deadlines, dedup, dispatch, labels, portions, tallies
+from jobs.parameters import InvalidParameters
+from runs import deadlines, dedup, dispatch, labels, portions, statements, tallies
 from runs.labels import label_text
 from runs.models import Campaign, ClaimGroup, Run, RunLabel
 from runs.plain import plain
@@ -50,6 +55,7 @@ __all__ = [
     "fill_key",
     "label_text",
     "launch",
+    "launch_many",
     "launch_or_skip",
     "launch_recipients",
     "merged_parameters",
@@ -84,6 +90,50 @@ def launch(job: Job, *, cause: Cause, request: Request | None = None) -> Launche
         if run.status == Status.QUEUED:
             dispatch.hint_after_commit(run.lane)
     return Launched(run=run, created=True)
+
+
+def launch_many(wanted: Sequence[tuple[Job, Cause]]) -> list[int | LaunchRefused | InvalidParameters]:
+    """Launches all of these by a few statements; returns in their order the ids of the runs.
+
+    In place of one that may not be stands the error that `launch` would raise; the others are launched. An error
+    of the database means that none was. What `launch` does for API keys and dedup keys it does here, one by one.
+    """
+    answers: list[int | LaunchRefused | InvalidParameters] = [0] * len(wanted)
+    rows, jobs = [], {job.pk: job for job, _ in wanted}
+    checkers = {pk: job_parameters.checker(job.schema) for pk, job in jobs.items()}
+    groups = _groups(jobs.values())
+    with transaction.atomic():
+        for place, (job, cause) in enumerate(wanted):
+            try:
+                merged = _checked(job, cause, checkers[job.pk])
+                if cause.api_key is not None or key_of(job.dedup_key_template, merged) is not None:
+                    answers[place] = launch(job, cause=cause).run.pk
+                else:
+                    row = _facts(job, cause=cause, request=Request(), parameters=merged)
+                    rows.append({**row, **_relations(job, groups[job.pk], cause, row), "place": place})
+            except (LaunchRefused, InvalidParameters) as error:
+                answers[place] = error
+        lanes: Counter[str] = Counter()
+        for made in (
+            statements.planned(portions.LAUNCH, [json.dumps(rows, default=datetime.isoformat)])
+            if rows
+            else ()
+        ):
+            answers[made["place"]] = made["id"]
+            lanes[made["lane"]] += 1
+        for lane, count in lanes.items():
+            transaction.on_commit(partial(dispatch.hint, lane, count), robust=True)
+    return answers
+
+
+def _checked(job: Job, cause: Cause, faults: Callable[[object], list[Fault]]) -> dict[str, Any]:
+    """The parameters of a launch that may be; raises what `launch` raises."""
+    check(job, trigger=cause.trigger)
+    check_chain(cause.parent)
+    merged = merged_parameters(job, trigger=cause.trigger, given={})
+    if found := faults(merged):
+        raise InvalidParameters(found)
+    return merged
 
 
 def launch_or_skip(job: Job, *, cause: Cause, request: Request | None = None) -> Launched:
@@ -177,39 +227,75 @@ def merged_parameters(job: Job, *, trigger: Trigger | None, given: Mapping[str, 
 def _row(job: Job, *, cause: Cause, request: Request, parameters: dict[str, Any]) -> Run:
     now = timezone.now()
     later = request.run_at is not None and request.run_at > now
-    parent = cause.parent
     return Run(
         job=job,
-        job_version=job.version,
-        group=ClaimGroup.objects.get_or_create(job=job, campaign=None, is_held=False)[0],
-        status=Status.SCHEDULED if later else Status.QUEUED,
-        priority=_priority(job, cause=cause, asked=request.priority),
-        trigger_kind=cause.kind,
+        group=_groups([job])[job.pk],
         trigger=cause.trigger,
-        trigger_name=cause.trigger.label if cause.trigger else "",
-        cause=plain(cause.sentence)[:500],
-        slot=cause.slot,
         api_key=cause.api_key,
         created_by=cause.user,
-        parent=parent,
-        root_id=(parent.root_id or parent.pk) if parent else None,
-        hops=parent.hops + 1 if parent else 0,
+        parent=cause.parent,
         retry_of=cause.retry_of,
-        context=plain(dict(cause.context)),
-        parameters=parameters,
+        status=Status.SCHEDULED if later else Status.QUEUED,
         target=request.target or None,
-        tags=list(dict.fromkeys([*job.tags, *request.tags])),
         metadata=dict(request.metadata),
         dedup_key=request.dedup_key or key_of(job.dedup_key_template, parameters),
-        concurrency_key=key_of(job.concurrency_key_template, parameters),
         persistent=request.persistent,
         retain_for_seconds=request.retain_for_seconds,
-        max_attempts=job.max_attempts,
         created_at=now,
         run_at=request.run_at,
         due_at=request.run_at if later else None,
         queued_at=None if later else now,
+        **_facts(job, cause=cause, request=request, parameters=parameters),
     )
+
+
+def _facts(job: Job, *, cause: Cause, request: Request, parameters: dict[str, Any]) -> dict[str, Any]:
+    """What every run is made with, whichever way: why it exists, and what it is given."""
+    parent = cause.parent
+    return {
+        "job_version": job.version,
+        "priority": _priority(job, cause=cause, asked=request.priority),
+        "trigger_kind": cause.kind,
+        "trigger_name": cause.trigger.label if cause.trigger else "",
+        "cause": plain(cause.sentence)[:500],
+        "slot": cause.slot,
+        "root_id": (parent.root_id or parent.pk) if parent else None,
+        "hops": parent.hops + 1 if parent else 0,
+        "context": plain(dict(cause.context)),
+        "parameters": parameters,
+        "tags": list(dict.fromkeys([*job.tags, *request.tags])),
+        "concurrency_key": key_of(job.concurrency_key_template, parameters),
+        "max_attempts": job.max_attempts,
+    }
+
+
+def _relations(job: Job, group: ClaimGroup, cause: Cause, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run that is made together with others has beside its facts; see `portions.LAUNCH`."""
+    now = timezone.now()
+    found = labels.words(job, parameters=facts["parameters"], tags=facts["tags"], metadata={})
+    due = deadlines.promised(job, trigger=cause.trigger, begin=cause.slot or now)
+    return {
+        "job_id": job.pk,
+        "group_id": group.pk,
+        "status": Status.QUEUED,
+        "trigger_id": cause.trigger.pk if cause.trigger else None,
+        "created_by_id": cause.user.pk if cause.user else None,
+        "parent_id": cause.parent.pk if cause.parent else None,
+        "retry_of_id": cause.retry_of.pk if cause.retry_of else None,
+        "created_at": now,
+        "labels": [{"kind": word.kind, "key": word.key, "value": word.value} for word in found],
+        "deadlines": [{"kind": kind, "due_at": due_at} for kind, due_at in due],
+    }
+
+
+def _groups(jobs: Iterable[Job]) -> dict[int, ClaimGroup]:
+    """The claim group of each job; made with its first run."""
+    wanted = {job.pk: job for job in jobs}
+    found = ClaimGroup.objects.filter(job__in=wanted, campaign=None, is_held=False)
+    groups = {group.job_id: group for group in found}
+    for pk in wanted.keys() - groups.keys():
+        groups[pk] = ClaimGroup.objects.get_or_create(job=wanted[pk], campaign=None, is_held=False)[0]
+    return groups
 
 
 def _ended_row(ended: Ended) -> Run:

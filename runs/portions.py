@@ -1,8 +1,8 @@
-"""The statements by which many runs of a campaign are made at once. Used by `runs.launch` only.
+"""The statements by which many runs are made at once. Used by `runs.launch` only.
 
-Each makes one portion, and in the same statement counts what is skipped and notes how far the campaign is: whoever
-dies in between leaves neither a gap nor a repeat. No labels are written: a campaign's runs are found by their
-recipient's key.
+Each of a campaign's makes one portion, and in the same statement counts what is skipped and notes how far the
+campaign is: whoever dies in between leaves neither a gap nor a repeat. No labels are written: a campaign's runs are
+found by their recipient's key.
 """
 
 from typing import Final
@@ -79,3 +79,33 @@ RETRY: Final = f"""
         UPDATE runs_campaign SET retried = retried + (SELECT count(*) FROM made)
         WHERE id = %(campaign)s AND EXISTS (SELECT 1 FROM made))
     SELECT count(*), count(*) FROM made"""  # noqa: S608
+
+# Runs that may be for different jobs, each with its labels and deadlines: as many rows as the document has. Returns the
+# place of each in the document with the id and the lane of its run.
+LAUNCH: Final = """
+    WITH given AS MATERIALIZED (
+        SELECT nextval('runs_run_id_seq') AS id, x.* FROM jsonb_to_recordset(%s::jsonb) AS x(
+            place int, job_id bigint, job_version int, group_id bigint, status text, priority smallint,
+            trigger_kind text, trigger_id bigint, trigger_name text, cause text, slot timestamptz, created_by_id int,
+            parent_id bigint, root_id bigint, hops smallint, retry_of_id bigint, context jsonb, parameters jsonb,
+            tags text[], concurrency_key text, max_attempts smallint, created_at timestamptz, labels jsonb,
+            deadlines jsonb)),
+    made AS (
+        INSERT INTO runs_run (id, job_id, job_version, group_id, status, priority, trigger_kind, trigger_id,
+            trigger_name, cause, slot, created_by_id, parent_id, root_id, hops, retry_of_id, context, parameters,
+            tags, concurrency_key, max_attempts, created_at, queued_at, metadata, persistent, attempt,
+            failed_attempts, lost_attempts, attempts, worker, cancelled_by, skip_reason)
+        SELECT id, job_id, job_version, group_id, status, priority, trigger_kind, trigger_id,
+            trigger_name, cause, slot, created_by_id, parent_id, root_id, hops, retry_of_id, context, parameters,
+            tags, concurrency_key, max_attempts, created_at, created_at, '{}'::jsonb, false, 0, 0, 0, '[]'::jsonb,
+            '', '', ''
+        FROM given RETURNING id, lane),
+    labelled AS (
+        INSERT INTO runs_runlabel (run_id, kind, key, value)
+        SELECT g.id, l.kind, l.key, l.value FROM given g
+        CROSS JOIN LATERAL jsonb_to_recordset(g.labels) AS l(kind text, key text, value text)),
+    promised AS (
+        INSERT INTO runs_deadline (run_id, job_id, kind, due_at)
+        SELECT g.id, g.job_id, d.kind, d.due_at FROM given g
+        CROSS JOIN LATERAL jsonb_to_recordset(g.deadlines) AS d(kind text, due_at timestamptz))
+    SELECT given.place, made.id, made.lane FROM made JOIN given USING (id)"""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from runs.models import Heartbeat
+from triggers import cron
 from triggers.models import Trigger
 
 BEAT = "beat:"
@@ -56,6 +57,10 @@ def knowledge(trigger: Trigger, *, now: datetime) -> Knowledge:
 def _sentence(trigger: Trigger, beats: tuple[str, ...]) -> str:
     if not trigger.enabled:
         return "It is taken out of the scheduler: nothing fires it."
+    try:
+        cron.parse(trigger.cron)
+    except cron.InvalidCron as error:
+        return f"It can't be planned: {error}"
     if trigger.exhausted:
         return "It never fires again: its rule names no slot any more before its end."
     if trigger.next_run_at is None:

@@ -4,14 +4,16 @@ Whoever asks for slots to be run puts them in line as `due`; `runs.firing` runs 
 past the schedule's overlap policy.
 """
 
-from collections.abc import Collection, Iterable
+import json
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
+from jobs.numbers import any_of
 from triggers import schedules
 from triggers.models import Kind, Occurrence, Trigger
 
@@ -26,6 +28,21 @@ Outcome = Occurrence.Outcome
 # What can be run after all: it led to no run, and nobody has it in line.
 RUNNABLE = (Outcome.MISSED, Outcome.SKIPPED, Outcome.DISMISSED)
 COMING, UNRECORDED = "coming", "unrecorded"
+# What has still to be decided.
+OPEN = (Outcome.DUE,)
+REASON_LENGTH = 300
+# Who asked for a slot stays, whoever fires it.
+_ENTER = """
+    INSERT INTO triggers_occurrence AS o (trigger_id, slot, outcome, reason, run_id, by, fired_at)
+    SELECT x.* FROM jsonb_to_recordset(%s::jsonb) AS x(trigger_id bigint, slot timestamptz, outcome text, reason text,
+        run_id bigint, by text, fired_at timestamptz)
+    ON CONFLICT (trigger_id, slot) DO UPDATE SET outcome = excluded.outcome, reason = excluded.reason,
+        run_id = excluded.run_id, fired_at = excluded.fired_at
+    WHERE o.outcome = ANY(%s)"""
+
+
+class AlreadyDecided(Exception):
+    """What became of a slot stands in the ledger already."""
 
 
 class LedgerRefused(Exception):
@@ -56,6 +73,59 @@ class Slot:
     def lateness(self) -> timedelta | None:
         """How long after the slot its run was launched."""
         return self.fired_at - self.at if self.fired_at else None
+
+
+@dataclass(slots=True, kw_only=True)
+class Entry:
+    """A slot on its way into the ledger, and what became of it so far; `by` is who asked for it, if anybody did."""
+
+    trigger: Trigger
+    slot: datetime
+    outcome: str = Outcome.FIRED
+    reason: str = ""
+    run_id: int | None = None
+    by: str = ""
+    fired_at: datetime | None = None
+
+    def skip(self, reason: str) -> None:
+        """No run for it, for this reason."""
+        self.outcome, self.reason, self.run_id, self.fired_at = Outcome.SKIPPED, reason, None, None
+
+
+def undecided(entries: Sequence[Entry]) -> list[Entry]:
+    """Those of `entries` of whose slots the ledger does not know yet what became: another beat may have been first."""
+    if not entries:
+        return []
+    begin, end = min(entry.slot for entry in entries), max(entry.slot for entry in entries)
+    there = Occurrence.objects.filter(
+        trigger__in=any_of({entry.trigger.pk for entry in entries}), slot__range=(begin, end)
+    ).exclude(outcome__in=OPEN)
+    known = set(there.values_list("trigger", "slot"))
+    return [entry for entry in entries if (entry.trigger.pk, entry.slot) not in known]
+
+
+def enter(entries: Iterable[Entry]) -> None:
+    """Stores `entries` in one statement; raises AlreadyDecided, and stores none, if one was settled by another."""
+    rows = [
+        {
+            "trigger_id": entry.trigger.pk,
+            "slot": entry.slot,
+            "outcome": entry.outcome,
+            "reason": entry.reason[:REASON_LENGTH],
+            "run_id": entry.run_id,
+            "by": entry.by,
+            "fired_at": entry.fired_at,
+        }
+        for entry in entries
+    ]
+    if not rows:
+        return
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_ENTER, [json.dumps(rows, default=datetime.isoformat), list(OPEN)])
+        if cursor.rowcount != len(rows):
+            raise AlreadyDecided(
+                f"{len(rows) - cursor.rowcount} of {len(rows)} slots are in the ledger already."
+            )
 
 
 def between(trigger: Trigger, *, begin: datetime, end: datetime, now: datetime) -> list[Slot]:

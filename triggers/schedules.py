@@ -8,6 +8,8 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 import structlog
 from django.db.models import Q
@@ -46,10 +48,17 @@ class Due:
 def next_slot(trigger: Trigger, *, after: datetime) -> datetime | None:
     """The first slot after `after` within the schedule's start and end; None if there is none any more."""
     begin = max(after, trigger.starts_at - timedelta(microseconds=1)) if trigger.starts_at else after
-    slots = cron.parse(trigger.cron).next_slots(after=begin, zone=trigger.timezone, count=1)
-    if not slots or (trigger.ends_at is not None and slots[0] > trigger.ends_at):
+    slot = _ruled(trigger.cron, trigger.timezone, begin)
+    if slot is None or (trigger.ends_at is not None and slot > trigger.ends_at):
         return None
-    return slots[0]
+    return slot
+
+
+@lru_cache(maxsize=8192)
+def _ruled(text: str, zone: ZoneInfo, after: datetime) -> datetime | None:
+    """Kept, because of ten thousand schedules that come due together many have the same rule."""
+    slots = cron.parse(text).next_slots(after=after, zone=zone, count=1)
+    return slots[0] if slots else None
 
 
 def put_in(trigger: Trigger, *, by: str) -> None:
@@ -103,14 +112,15 @@ def jitter(trigger: Trigger) -> timedelta:
     return timedelta(seconds=int.from_bytes(digest[:8]) % (trigger.jitter_seconds + 1))
 
 
-def due(trigger: Trigger, *, now: datetime) -> Due:
+def due(trigger: Trigger, *, now: datetime, calendars: Iterable[Calendar] = ()) -> Due:
     """What becomes of the slots from `trigger.next_slot` to `now`, by the misfire policy.
 
-    A slot that is less than a minute late is run by every policy, unless a later one came due as well. What a
-    pause or a calendar holds back is not missed, and no policy catches it up.
+    `calendars` are those that the schedule keeps. A slot that is less than a minute late is run by every policy,
+    unless a later one came due as well. What a pause or a calendar holds back is not missed, and no policy catches it
+    up.
     """
     came = _passed(trigger, until=now - jitter(trigger))
-    held = {slot: reason for slot in came if (reason := holding(trigger, slot))}
+    held = {slot: reason for slot in came if (reason := holding(trigger, slot, calendars))}
     passed = [slot for slot in came if slot not in held]
     if not passed:
         return Due(held=held)
@@ -133,13 +143,16 @@ def closing(calendars: Iterable[Calendar]) -> Callable[[datetime], str]:
     return lambda slot: next(filter(None, (calendar.closing(slot) for calendar in known)), "")
 
 
-def holding(trigger: Trigger, slot: datetime) -> str:
-    """Why the schedule does not run at `slot` though its rule names it; "" if nothing holds it back."""
+def holding(trigger: Trigger, slot: datetime, calendars: Iterable[Calendar] | None = None) -> str:
+    """Why the schedule does not run at `slot` though its rule names it; "" if nothing holds it back.
+
+    `calendars` are those that it keeps, if they are known already.
+    """
     if trigger.is_paused(slot):
         until = f" until {trigger.paused_until:%Y-%m-%d %H:%M} UTC" if trigger.paused_until else ""
         why = f": {trigger.paused_reason}" if trigger.paused_reason else ""
         return f"paused by {trigger.paused_by}{until}{why}"
-    return closing(trigger.calendars.all())(slot)
+    return closing(trigger.calendars.all() if calendars is None else calendars)(slot)
 
 
 def _passed(trigger: Trigger, *, until: datetime) -> list[datetime]:
@@ -148,6 +161,9 @@ def _passed(trigger: Trigger, *, until: datetime) -> list[datetime]:
         return []
     end = min(until, trigger.ends_at) if trigger.ends_at else until
     slots = [trigger.next_slot.astimezone(UTC)]
+    following = _ruled(trigger.cron, trigger.timezone, slots[0])
+    if following is None or following > end:
+        return slots
     lines = cron.parse(trigger.cron)
     for slot in lines.slots(after=trigger.next_slot, zone=trigger.timezone):
         if slot > end:

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from jobs.models import Job
-from runs import firing, lifecycle
+from runs import firing, lifecycle, scheduler
 from runs.models import Run
 from runs.status import Status
 from tests.factories import make_job, make_schedule
@@ -155,6 +155,55 @@ def test_a_schedule_that_cannot_be_fired_holds_up_no_other() -> None:
     firing.fire_due(at(2, 0, 1))
     assert Run.objects.get().trigger == good
     assert "city" in Occurrence.objects.get(trigger=bad).reason
+
+
+def test_a_schedule_that_can_no_longer_be_read_holds_up_no_other() -> None:
+    triggers = [planned(at(1), name=str(number)) for number in range(5)]
+    broken = Trigger.objects.filter(pk=triggers[1].pk)
+    broken.update(cron="61 * * * *")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE triggers_trigger SET timezone = 'Mars/Olympus', next_run_at = %s WHERE id = %s",
+            [at(2), triggers[3].pk],
+        )
+    firing.fire_due(at(2, 0, 1))
+    assert {run.trigger_name for run in Run.objects.all()} == {"0", "2", "4"}
+    assert firing.fire_due(at(2, 0, 2)) == 0
+    assert broken.values_list("exhausted", flat=True).get()
+    broken.update(cron="0 3 * * *", replan_from=at(2))
+    firing.fire_due(at(2, 30))
+    assert broken.values_list("next_slot", flat=True).get() is not None
+
+
+def test_what_fails_while_it_is_fired_stands_in_the_ledger_and_the_next_slot_is_planned() -> None:
+    bad, good = planned(at(1)), planned(at(1))
+    Job.objects.filter(pk=bad.job_id).update(concurrency_key_template="{")
+    firing.fire_due(at(2, 0, 1))
+    assert Run.objects.get().trigger == good
+    entry = Occurrence.objects.get(trigger=bad)
+    assert (entry.outcome, entry.reason[:11]) == ("skipped", "BadTemplate")
+    bad.refresh_from_db()
+    assert bad.next_slot == at(2, day=11)
+
+
+def test_a_rule_that_cannot_be_read_any_more_is_said_to_be_so() -> None:
+    trigger = planned(at(1))
+    Trigger.objects.filter(pk=trigger.pk).update(cron="61 * * * *")
+    firing.fire_due(at(1))
+    trigger.refresh_from_db()
+    assert "61 in the minute field" in scheduler.knowledge(trigger, now=at(1)).sentence
+
+
+def test_each_missed_slot_waits_for_the_run_before_it_if_the_policy_says_so() -> None:
+    planned(at(1), cron="0 2-4 * * *", misfire="run_each", overlap="queue")
+    firing.fire_due(at(4, 30))
+    for hour in (2, 3, 4):
+        run = Run.objects.open().get()
+        assert run.slot == at(hour)
+        lifecycle.cancel(Run.objects.open(), by="ada")
+        firing.fire_due(at(4, 31))
+    assert not Run.objects.open().exists()
+    assert set(Occurrence.objects.values_list("outcome", flat=True)) == {"fired"}
 
 
 def test_a_schedule_past_its_end_fires_no_more() -> None:

@@ -234,6 +234,11 @@ class Trigger(models.Model):
             models.Index(
                 name="trigger_due", fields=["next_run_at"], condition=Q(kind=Kind.SCHEDULE, enabled=True)
             ),
+            models.Index(
+                name="trigger_unplanned",
+                fields=["id"],
+                condition=Q(kind=Kind.SCHEDULE, enabled=True, next_run_at__isnull=True, exhausted=False),
+            ),
         ]
         triggers: ClassVar = [
             # What follows what was checked for circles with the job it has.
