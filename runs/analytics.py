@@ -8,21 +8,20 @@ from zoneinfo import ZoneInfo
 
 from django.db import connection
 
-from runs.stats import Ended
+from runs.stats import DELTA, HOURLY, SUMMED, Ended
 
 HOUR: Final = timedelta(hours=1)
 DAYS: Final = 7
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
-_ENDED: Final = """
-    SELECT {keys}, status, sum(runs), sum(timed), sum(duration_seconds), sum(wait_seconds) FROM (
-        SELECT hour, job_id, trigger_id, trigger_kind, status, runs, timed, duration_seconds, wait_seconds
-        FROM runs_hourlytally WHERE hour >= %(since)s AND hour < %(until)s {only}
+_ENDED: Final = f"""
+    SELECT {{keys}}, {SUMMED} FROM (
+        SELECT hour, job_id, trigger_id, trigger_kind, {HOURLY}
+        FROM runs_hourlytally WHERE hour >= %(since)s AND hour < %(until)s {{only}}
         UNION ALL
-        SELECT date_trunc('hour', last_run_at, 'UTC'), job_id, trigger_id, trigger_kind, status, runs, timed,
-            duration_seconds, wait_seconds
-        FROM runs_tallydelta WHERE last_run_at >= %(since)s AND last_run_at < %(until)s {only}
-    ) ended GROUP BY {keys}, status"""
+        SELECT date_trunc('hour', last_run_at, 'UTC'), job_id, trigger_id, trigger_kind, {DELTA}
+        FROM runs_tallydelta WHERE last_run_at >= %(since)s AND last_run_at < %(until)s {{only}}
+    ) ended GROUP BY {{keys}}, status"""
 _OF_JOBS: Final = "AND job_id = ANY(%(jobs)s)"
 _OF_TRIGGER: Final = "AND trigger_id = %(trigger)s"
 
@@ -105,7 +104,7 @@ def use(stretch: Stretch) -> Use:
     """The use of all triggers in the stretch, in one query."""
     hours: dict[tuple[datetime, str], Ended] = {}
     for hour, kind, *line in _rows(stretch, "hour, trigger_kind"):
-        _add(hours.setdefault((hour, kind), Ended()), line)
+        hours.setdefault((hour, kind), Ended()).add(line)
     return Use(stretch, hours)
 
 
@@ -113,7 +112,7 @@ def triggers(stretch: Stretch, *, limit: int) -> list[TriggerUse]:
     """The `limit` triggers that were used most, the most used first, in one query."""
     found: dict[tuple[Any, ...], Ended] = {}
     for job_id, trigger_id, kind, *line in _rows(stretch, "job_id, trigger_id, trigger_kind"):
-        _add(found.setdefault((job_id, trigger_id, kind), Ended()), line)
+        found.setdefault((job_id, trigger_id, kind), Ended()).add(line)
     most = sorted(found.items(), key=lambda pair: (-pair[1].runs, pair[0][0], pair[0][1] or 0))[:limit]
     return [TriggerUse(trigger_id=key[1], job_id=key[0], kind=key[2], ended=ended) for key, ended in most]
 
@@ -127,11 +126,6 @@ def _rows(stretch: Stretch, keys: str) -> list[tuple[Any, ...]]:
         )
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
-
-
-def _add(ended: Ended, line: list[Any]) -> None:
-    status, runs, timed, duration, wait = line
-    ended.add(status, int(runs), int(timed), float(duration), float(wait))
 
 
 def _sum(parts: Collection[Ended]) -> Ended:

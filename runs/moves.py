@@ -44,10 +44,12 @@ _MOVING = f"""
     WITH moved AS (@moved@),
     counted AS (
         INSERT INTO runs_tallydelta (job_id, trigger_id, campaign_id, trigger_kind, lane, status, runs, timed,
-                                     duration_seconds, wait_seconds, last_run_id, last_run_at)
+                                     duration_seconds, wait_seconds, waits, durations, last_run_id, last_run_at)
         SELECT job_id, trigger_id, campaign_id, trigger_kind, lane, status, count(*), count(started_at),
                coalesce(sum(extract(epoch FROM finished_at - started_at)), 0),
                coalesce(sum(extract(epoch FROM started_at - queued_at)) FILTER (WHERE started_at >= queued_at), 0),
+               coalesce(array_agg(runs_bucket(started_at - queued_at)) FILTER (WHERE started_at >= queued_at), '{{}}'),
+               coalesce(array_agg(runs_bucket(finished_at - started_at)) FILTER (WHERE started_at IS NOT NULL), '{{}}'),
                max(id), max(finished_at)
         FROM moved WHERE status IN ({FINAL_WORDS})
         GROUP BY job_id, trigger_id, campaign_id, trigger_kind, lane, status),

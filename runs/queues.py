@@ -11,9 +11,10 @@ from typing import Final
 from django.db import connection
 
 from jobs.priority import LANES
-from runs import progress
+from runs import progress, stats
 from runs.models import Campaign, Lane, Run, Worker
 from runs.models.campaign import TENDED, CampaignStatus
+from runs.stats import Ended
 from runs.status import Status
 
 # What is longer is not counted to its end.
@@ -58,6 +59,8 @@ class Queue:
     lane: Lane
     length: Length
     workers: Sequence[Worker]
+    # What ended in this hour and the one before.
+    ended: Ended
 
     @property
     def slots(self) -> int:
@@ -99,13 +102,14 @@ def live_workers(now: datetime) -> list[Worker]:
 
 def queues(now: datetime) -> list[Queue]:
     """Every lane, the most urgent first."""
-    found, workers = lengths(), live_workers(now)
+    found, workers, ended = lengths(), live_workers(now), stats.of_lanes(now)
     lanes = Lane.objects.in_bulk()
     return [
         Queue(
             lane=lanes[name],
             length=length,
             workers=[worker for worker in workers if name in worker.lanes and worker.draining_at is None],
+            ended=ended.get(name, Ended()),
         )
         for name, length in found.items()
     ]

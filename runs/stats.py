@@ -7,23 +7,31 @@ from typing import Any
 
 from django.db import connection
 
-DAY = 24  # hours
+from runs.histogram import Histogram
 
-_HOURS = """
-    SELECT hour, status, sum(runs), sum(timed), sum(duration_seconds), sum(wait_seconds) FROM (
-        SELECT hour, status, runs, timed, duration_seconds, wait_seconds FROM runs_hourlytally WHERE hour >= %(since)s
+DAY = 24  # hours
+# What `Ended` says of how waits and durations are spread.
+SPREAD = ("wait_p50_seconds", "wait_p95_seconds", "duration_p50_seconds", "duration_p95_seconds")
+
+# What a line of the tallies says of some ended runs, and how lines are added up; as `Ended.add` takes them.
+_SAID = "status, runs, timed, duration_seconds, wait_seconds"
+HOURLY = f"{_SAID}, waits, durations"
+DELTA = f"{_SAID}, to_jsonb(waits) AS waits, to_jsonb(durations) AS durations"
+SUMMED = """status, sum(runs), sum(timed), sum(duration_seconds), sum(wait_seconds),
+        jsonb_agg(waits) FILTER (WHERE timed > 0), jsonb_agg(durations) FILTER (WHERE timed > 0)"""
+
+_HOURS = f"""
+    SELECT hour, {SUMMED} FROM (
+        SELECT hour, {HOURLY} FROM runs_hourlytally WHERE hour >= %(since)s
         UNION ALL
-        SELECT date_trunc('hour', last_run_at, 'UTC'), status, runs, timed, duration_seconds, wait_seconds
-        FROM runs_tallydelta WHERE last_run_at >= %(since)s
+        SELECT date_trunc('hour', last_run_at, 'UTC'), {DELTA} FROM runs_tallydelta WHERE last_run_at >= %(since)s
     ) ended GROUP BY hour, status"""
 
-_LANES = """
-    SELECT lane, status, sum(runs), sum(timed), sum(duration_seconds), sum(wait_seconds) FROM (
-        SELECT lane, status, runs, timed, duration_seconds, wait_seconds FROM runs_hourlytally
-        WHERE hour >= %(since)s
+_LANES = f"""
+    SELECT lane, {SUMMED} FROM (
+        SELECT lane, {HOURLY} FROM runs_hourlytally WHERE hour >= %(since)s
         UNION ALL
-        SELECT lane, status, runs, timed, duration_seconds, wait_seconds FROM runs_tallydelta
-        WHERE last_run_at >= %(since)s) ended
+        SELECT lane, {DELTA} FROM runs_tallydelta WHERE last_run_at >= %(since)s) ended
     GROUP BY lane, status"""
 
 # The last ending of each job, from the base and what was not folded yet; of these, the failed ones.
@@ -49,6 +57,8 @@ class Ended:
     timed: int = 0
     duration_seconds: float = 0.0
     wait_seconds: float = 0.0
+    waits: Histogram = field(default_factory=Histogram)
+    durations: Histogram = field(default_factory=Histogram)
 
     @property
     def runs(self) -> int:
@@ -81,12 +91,35 @@ class Ended:
         """The mean duration of those that started; None if there are none."""
         return self.duration_seconds / self.timed if self.timed else None
 
-    def add(self, status: str, runs: int, timed: int, duration_seconds: float, wait_seconds: float) -> None:
-        """Adds a line of the tallies."""
-        self.counts[status] = self.counts.get(status, 0) + runs
-        self.timed += timed
-        self.duration_seconds += duration_seconds
-        self.wait_seconds += wait_seconds
+    @property
+    def wait_p50_seconds(self) -> float | None:
+        """The time that half of those that started waited at most; None if there are none."""
+        return self.waits.quantile(0.5)
+
+    @property
+    def wait_p95_seconds(self) -> float | None:
+        """The time that 95 % of those that started waited at most; None if there are none."""
+        return self.waits.quantile(0.95)
+
+    @property
+    def duration_p50_seconds(self) -> float | None:
+        """The time that half of those that started took at most; None if there are none."""
+        return self.durations.quantile(0.5)
+
+    @property
+    def duration_p95_seconds(self) -> float | None:
+        """The time that 95 % of those that started took at most; None if there are none."""
+        return self.durations.quantile(0.95)
+
+    def add(self, line: Sequence[Any]) -> None:
+        """Adds a line of the tallies, summed as `SUMMED` says."""
+        status, runs, timed, duration, wait, waits, durations = line
+        self.counts[status] = self.counts.get(status, 0) + int(runs)
+        self.timed += int(timed)
+        self.duration_seconds += float(duration)
+        self.wait_seconds += float(wait)
+        self.waits.read(waits)
+        self.durations.read(durations)
 
     def join(self, other: "Ended") -> None:
         """Adds what ended in another stretch."""
@@ -95,6 +128,8 @@ class Ended:
         self.timed += other.timed
         self.duration_seconds += other.duration_seconds
         self.wait_seconds += other.wait_seconds
+        self.waits.join(other.waits)
+        self.durations.join(other.durations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +160,10 @@ def last_day(now: datetime) -> Day:
     day = Day({begin + timedelta(hours=number): Ended() for number in range(DAY)}, Ended(), Ended())
     with connection.cursor() as cursor:
         cursor.execute(_HOURS, {"since": begin - timedelta(hours=DAY)})
-        for hour, status, runs, timed, duration, wait in cursor.fetchall():
-            line = (status, int(runs), int(timed), float(duration), float(wait))
+        for hour, *line in cursor.fetchall():
             if hour in day.hours:
-                day.hours[hour].add(*line)
-            (day.total if hour >= begin else day.before).add(*line)
+                day.hours[hour].add(line)
+            (day.total if hour >= begin else day.before).add(line)
     return day
 
 
@@ -139,9 +173,8 @@ def of_lanes(now: datetime) -> dict[str, Ended]:
     lanes: dict[str, Ended] = {}
     with connection.cursor() as cursor:
         cursor.execute(_LANES, {"since": since})
-        for lane, status, runs, timed, duration, wait in cursor.fetchall():
-            line = (status, int(runs), int(timed), float(duration), float(wait))
-            lanes.setdefault(lane, Ended()).add(*line)
+        for lane, *line in cursor.fetchall():
+            lanes.setdefault(lane, Ended()).add(line)
     return lanes
 
 

@@ -7,6 +7,8 @@ from typing import Final
 
 from django.db import connection
 
+from runs.models import Run
+
 # The range of one job, and its order, leave the planner no index but that of job and id: by the primary key it would
 # walk through everybody's runs to find twenty of a job that has only ten.
 _OF_JOBS = """
@@ -63,6 +65,13 @@ class Result:
 def of_jobs(job_ids: Iterable[int], *, count: int = COUNT) -> dict[int, list[Result]]:
     """The last `count` runs of each job."""
     return _strips(_OF_JOBS, list(job_ids), count)
+
+
+def of_runs(runs: Iterable[Run]) -> list[Result]:
+    """The same of runs that were read anyway, newest first."""
+    return [
+        Result(run.pk, run.status, run.failure_reason, run.cancel_requested_at is not None) for run in runs
+    ]
 
 
 def of_schedules(trigger_ids: Iterable[int], *, count: int = COUNT) -> dict[int, list[Result]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import connection
 
+from runs.histogram import bucket
 from runs.models import Run, TallyDelta
 
 _BASE = """
@@ -37,16 +38,35 @@ _FOLD = """
         DELETE FROM runs_tallydelta WHERE id IN (
             SELECT id FROM runs_tallydelta ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
         RETURNING *),
+    ended AS (
+        SELECT *, date_trunc('hour', last_run_at, 'UTC') AS hour FROM gone),
+    spans AS (
+        SELECT hour, job_id, trigger_id, trigger_kind, lane, status,
+            jsonb_object_agg(bucket, runs) FILTER (WHERE is_wait) AS waits,
+            jsonb_object_agg(bucket, runs) FILTER (WHERE NOT is_wait) AS durations
+        FROM (
+            SELECT hour, job_id, trigger_id, trigger_kind, lane, status, is_wait, bucket, count(*) AS runs
+            FROM ended CROSS JOIN LATERAL (
+                SELECT true AS is_wait, unnest(waits) AS bucket
+                UNION ALL SELECT false, unnest(durations)) each_of
+            GROUP BY hour, job_id, trigger_id, trigger_kind, lane, status, is_wait, bucket) counted
+        GROUP BY hour, job_id, trigger_id, trigger_kind, lane, status),
     hourly AS (
         INSERT INTO runs_hourlytally AS h (hour, job_id, trigger_id, trigger_kind, lane, status, runs, timed,
-            duration_seconds, wait_seconds)
-        SELECT date_trunc('hour', last_run_at, 'UTC'), job_id, trigger_id, trigger_kind, lane, status, sum(runs),
-            sum(timed), sum(duration_seconds), sum(wait_seconds)
-        FROM gone GROUP BY 1, 2, 3, 4, 5, 6
+            duration_seconds, wait_seconds, waits, durations)
+        SELECT e.hour, e.job_id, e.trigger_id, e.trigger_kind, e.lane, e.status, sum(e.runs), sum(e.timed),
+            sum(e.duration_seconds), sum(e.wait_seconds), coalesce(s.waits, '{}'), coalesce(s.durations, '{}')
+        FROM ended e LEFT JOIN spans s
+            ON (s.hour, s.job_id, s.trigger_kind, s.lane, s.status)
+                = (e.hour, e.job_id, e.trigger_kind, e.lane, e.status)
+            AND s.trigger_id IS NOT DISTINCT FROM e.trigger_id
+        GROUP BY 1, 2, 3, 4, 5, 6, s.waits, s.durations
         ON CONFLICT (hour, job_id, trigger_id, trigger_kind, lane, status) DO UPDATE SET
             runs = h.runs + excluded.runs, timed = h.timed + excluded.timed,
             duration_seconds = h.duration_seconds + excluded.duration_seconds,
-            wait_seconds = h.wait_seconds + excluded.wait_seconds),
+            wait_seconds = h.wait_seconds + excluded.wait_seconds,
+            waits = runs_merged(h.waits, excluded.waits),
+            durations = runs_merged(h.durations, excluded.durations)),
     triggers AS (
         INSERT INTO runs_triggertally AS g (job_id, trigger_id, trigger_kind, lane, status, runs, timed,
             duration_seconds, wait_seconds, last_run_at)
@@ -188,6 +208,8 @@ def _delta(alike: list[Run]) -> TallyDelta:
         timed=sum(run.started_at is not None for run in alike),
         duration_seconds=sum(run.duration.total_seconds() for run in alike if run.duration),
         wait_seconds=sum(run.wait.total_seconds() for run in alike if run.wait),
+        waits=[bucket(run.wait.total_seconds()) for run in alike if run.wait],
+        durations=[bucket(run.duration.total_seconds()) for run in alike if run.duration],
         last_run_id=newest.pk,
         last_run_at=newest.finished_at,
     )

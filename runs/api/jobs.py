@@ -1,9 +1,9 @@
 """What happened to one job: its runs, and how they ended."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema_field
+from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,11 +11,18 @@ from rest_framework.response import Response
 from jobs import wire
 from jobs.endpoint import Endpoint
 from jobs.fields import Instant, Value
-from runs import tallies
+from runs import analytics, tallies
 from runs.api.finding import find_job
 from runs.api.objects import RELATED
 from runs.api.runs import RunListView
 from runs.models import Run
+from runs.stats import SPREAD
+
+DAYS: Final = 30
+COUNTS: Final = (
+    *("run_count", "succeeded", "failed", "cancelled", "skipped", "success_rate", "average_duration_seconds"),
+    *("last_run_id", "last_run_at", "last_run_status"),
+)
 
 
 class JobRunsView(RunListView):
@@ -34,9 +41,12 @@ class JobRunsView(RunListView):
 
 
 class StatsSerializer(serializers.Serializer[Any]):
-    """How a job's runs ended so far. Durations are those of runs that succeeded."""
+    """How a job's runs ended so far; the mean duration is that of succeeded ones.
 
-    job = serializers.SerializerMethodField()
+    p50 and p95 are of all that had started, of those that ended in the last 30 days.
+    """
+
+    job = Value(wire.SLUG)
     run_count = Value(wire.WHOLE)
     succeeded = Value(wire.WHOLE)
     failed = Value(wire.WHOLE)
@@ -44,14 +54,13 @@ class StatsSerializer(serializers.Serializer[Any]):
     skipped = Value(wire.WHOLE)
     success_rate = Value(wire.NUMBER_OR_NULL)
     average_duration_seconds = Value(wire.NUMBER_OR_NULL)
+    wait_p50_seconds = Value(wire.NUMBER_OR_NULL)
+    wait_p95_seconds = Value(wire.NUMBER_OR_NULL)
+    duration_p50_seconds = Value(wire.NUMBER_OR_NULL)
+    duration_p95_seconds = Value(wire.NUMBER_OR_NULL)
     last_run_id = Value(wire.WHOLE_OR_NULL)
     last_run_at = Instant()
     last_run_status = Value(wire.TEXT_OR_NULL)
-
-    @extend_schema_field(dict(wire.SLUG))
-    def get_job(self, counts: tallies.Counts) -> str:
-        """The job's slug."""
-        return str(self.context["job"])
 
 
 class JobStatsView(Endpoint):
@@ -63,4 +72,8 @@ class JobStatsView(Endpoint):
         """Read how a job's runs ended, from counters that change with each ending."""
         job = find_job(request, slug)
         counts = tallies.of_job(job.pk)
-        return Response(StatsSerializer(counts, context={"job": job.slug}).data)
+        lately = analytics.use(analytics.last_days(timezone.now(), DAYS, jobs=[job.pk])).total
+        told = {name: getattr(counts, name) for name in COUNTS} | {
+            name: getattr(lately, name) for name in SPREAD
+        }
+        return Response(StatsSerializer({"job": job.slug, **told}).data)

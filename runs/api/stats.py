@@ -129,6 +129,8 @@ class QueueSerializer(serializers.Serializer[Queue]):
     active = Value(wire.WHOLE, source="length.active")
     delayed = Value(wire.WHOLE, source="length.delayed")
     waiting_since = Instant(source="length.waiting_since")
+    wait_p50_seconds = Value(wire.NUMBER_OR_NULL, source="ended.wait_p50_seconds")
+    wait_p95_seconds = Value(wire.NUMBER_OR_NULL, source="ended.wait_p95_seconds")
     slots = Value(wire.WHOLE)
     shared = Value(wire.YES_NO)
     workers = serializers.SerializerMethodField()

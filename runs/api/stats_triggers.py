@@ -18,7 +18,7 @@ from runs import analytics
 from runs.analytics import WEEKDAYS, TriggerUse
 from runs.api.finding import find_job
 from runs.models import TriggerKind
-from runs.stats import Ended
+from runs.stats import SPREAD, Ended
 from runs.status import FINAL
 from triggers import cron
 from triggers.models import ApiKey, Trigger
@@ -30,7 +30,7 @@ _KIND: Final = {"type": "string", "enum": TriggerKind.values}
 
 
 class EndedSerializer(serializers.Serializer[Any]):
-    """Runs that ended in the stretch; waits and durations are means over those that had started."""
+    """Runs that ended in the stretch; waits and durations are those of the runs that had started."""
 
     runs = Value(wire.WHOLE)
     succeeded = Value(wire.WHOLE)
@@ -40,6 +40,10 @@ class EndedSerializer(serializers.Serializer[Any]):
     success_rate = Value(wire.NUMBER_OR_NULL)
     average_wait_seconds = Value(wire.NUMBER_OR_NULL)
     average_duration_seconds = Value(wire.NUMBER_OR_NULL)
+    wait_p50_seconds = Value(wire.NUMBER_OR_NULL)
+    wait_p95_seconds = Value(wire.NUMBER_OR_NULL)
+    duration_p50_seconds = Value(wire.NUMBER_OR_NULL)
+    duration_p95_seconds = Value(wire.NUMBER_OR_NULL)
 
 
 class KindUseSerializer(EndedSerializer):
@@ -138,7 +142,7 @@ class TriggerStatsView(Endpoint):
 
 def _told(ended: Ended, **names: Any) -> dict[str, Any]:
     """The numbers of some ended runs, and what they are of."""
-    rates = ("success_rate", "average_wait_seconds", "average_duration_seconds")
+    rates = ("success_rate", "average_wait_seconds", "average_duration_seconds", *SPREAD)
     return {
         **names,
         "runs": ended.runs,

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -42,6 +43,9 @@ class TallyDelta(models.Model):
     timed = models.IntegerField()
     duration_seconds = models.FloatField()
     wait_seconds = models.FloatField()
+    # The buckets of how long each that had started waited and took (`runs.histogram`).
+    waits = ArrayField(models.SmallIntegerField(), default=list, db_default=[])
+    durations = ArrayField(models.SmallIntegerField(), default=list, db_default=[])
     last_run_id = models.BigIntegerField()
     last_run_at = models.DateTimeField()
 
@@ -62,6 +66,9 @@ class HourlyTally(models.Model):
     timed = models.BigIntegerField()
     duration_seconds = models.FloatField()
     wait_seconds = models.FloatField()
+    # How many of those that had started waited and took so long: counts by bucket (`runs.histogram`).
+    waits = models.JSONField(default=dict, db_default={})
+    durations = models.JSONField(default=dict, db_default={})
 
     class Meta:
         constraints: ClassVar = [

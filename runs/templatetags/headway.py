@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from runs.durations import duration_words
 from runs.faces import KINDS, Face, HasStatus, attempt_face, face
 from runs.models import CircuitState
+from runs.stats import Ended
 from runs.strips import Result
 
 register = template.Library()
@@ -106,6 +107,15 @@ def moment(at: datetime | str | None, form: str = "relative") -> SafeString:
 def duration(value: timedelta | float | None) -> str:
     """A duration, or seconds, for people."""
     return duration_words(value)
+
+
+@register.filter
+def spread(ended: Ended, name: str) -> str:
+    """What half, and 95 %, of ended runs did not exceed: `4 ms / 21 ms`; `name` is wait or duration."""
+    half = getattr(ended, f"{name}_p50_seconds")
+    return (
+        f"{duration_words(half)} / {duration_words(getattr(ended, f'{name}_p95_seconds'))}" if half else "–"
+    )
 
 
 @register.filter

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from jobs import form, priority, retry
 from jobs.models import DedupMode, Job
 from jobs.parameters import InvalidParameters
-from runs import causes, circuits, launch, retention, strips, tallies
+from runs import analytics, causes, circuits, launch, retention, strips, tallies
 from runs.durations import duration_words
 from runs.models import Deadline, Run
 from runs.views.access import PAUSE_JOB, RUN_JOB, VIEW_RUNS, back, permitted, person
@@ -30,6 +30,7 @@ from triggers.models import Kind, Reaction, Trigger
 HISTORY = 10
 BREACHES = 5
 SLOTS = 3
+DAYS = 30
 
 
 @permitted(VIEW_RUNS)
@@ -93,6 +94,7 @@ def _show(request: HttpRequest, job: Job, shown: LaunchForm) -> HttpResponse:
     status, user = status_of(job, now), person(request)
     triggers = loaded(job.triggers.order_by("id"))
     schedules = entries([trigger for trigger in triggers if trigger.kind == Kind.SCHEDULE], now=now)
+    newest = list(listed(Run.objects.filter(job=job)).order_by("-pk")[: strips.COUNT])
     context = {
         "job": job,
         "status": status,
@@ -108,8 +110,10 @@ def _show(request: HttpRequest, job: Job, shown: LaunchForm) -> HttpResponse:
         "followers": [(each, dependencies.described(each, [job])) for each in dependencies.of(job)],
         "remote": next((trigger for trigger in triggers if trigger.kind == Kind.REMOTE), None),
         "counts": tallies.of_job(job.pk),
-        "results": strips.of_jobs([job.pk])[job.pk],
-        "runs": listed(Run.objects.filter(job=job)).order_by("-pk")[:HISTORY],
+        "lately": analytics.use(analytics.last_days(now, DAYS, jobs=[job.pk])).total,
+        "days": DAYS,
+        "results": strips.of_runs(newest),
+        "runs": newest[:HISTORY],
         "policies": _policies(job),
         "circuit": circuits.seen(circuits.of_job(job)),
         "may_reset": user.has_perm(PAUSE_JOB),

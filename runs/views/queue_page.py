@@ -9,10 +9,9 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from runs import draining, lanes, queues, stats
+from runs import draining, lanes, queues
 from runs.models import Lane, Worker
 from runs.queues import Queue
-from runs.stats import Ended
 from runs.views.access import CHANGE_LANE, CHANGE_WORKER, VIEW_RUNS, permitted, person
 
 # What decides how much goes on at a time (docs/settings.md), and what an empty value means.
@@ -29,10 +28,10 @@ def queue_page(request: HttpRequest) -> HttpResponse:
     """The page."""
     now = timezone.now()
     found, workers = queues.queues(now), queues.live_workers(now)
-    ended, busy = stats.of_lanes(now), queues.busy(workers)
+    busy = queues.busy(workers)
     context = {
         "now": now,
-        "queues": [(queue, _served(queue), ended.get(queue.lane.name, Ended())) for queue in found],
+        "queues": [(queue, _served(queue)) for queue in found],
         "workers": [(worker, busy[worker.pk]) for worker in workers],
         "settings": _settings(),
         "may_pause": person(request).has_perm(CHANGE_LANE),
