@@ -35,13 +35,10 @@ _JUDGE: Final = """
         jsonb_build_object('kind', kind, 'due_at', due_at) FROM judged WHERE is_breached"""
 
 
-def promise(run: Run, *, job: Job, trigger: Trigger | None) -> None:
-    """Makes the deadlines of a new run, counted from when it is due: its slot, `run_at`, or its creation."""
+def of(run: Run, *, job: Job, trigger: Trigger | None) -> list[Deadline]:
+    """The deadlines of a new run, counted from when it is due: its slot, `run_at`, or its creation."""
     found = promised(job, trigger=trigger, begin=run.slot or run.run_at or run.created_at)
-    if found:
-        Deadline.objects.bulk_create(
-            Deadline(run=run, job=job, kind=kind, due_at=due_at) for kind, due_at in found
-        )
+    return [Deadline(run=run, job=job, kind=kind, due_at=due_at) for kind, due_at in found]
 
 
 def promised(job: Job, *, trigger: Trigger | None, begin: datetime) -> list[tuple[DeadlineKind, datetime]]:

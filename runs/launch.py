@@ -7,12 +7,12 @@ the hint to the workers goes out after the commit. After that the run cannot be 
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from jobs import parameters as job_parameters
@@ -21,7 +21,7 @@ from jobs.executors import templating
 from jobs.faults import Fault
 from jobs.models import Job
 from jobs.parameters import InvalidParameters
-from runs import deadlines, dedup, dispatch, labels, portions, statements, tallies
+from runs import deadlines, dedup, dispatch, insertion, labels, portions, statements, tallies
 from runs.labels import label_text
 from runs.models import Campaign, ClaimGroup, Run, RunLabel
 from runs.plain import plain
@@ -38,7 +38,7 @@ from runs.refusals import (
 from runs.status import Status
 from runs.wanted import Cause, Ended, Launched, Request
 from triggers import key_use
-from triggers.models import ApiKey, Trigger
+from triggers.models import Trigger
 
 __all__ = [
     "Cause",
@@ -78,18 +78,17 @@ def launch(job: Job, *, cause: Cause, request: Request | None = None) -> Launche
     merged = merged_parameters(job, trigger=cause.trigger, given=request.parameters)
     job_parameters.validate(job.schema, merged)
     run = _row(job, cause=cause, request=request, parameters=merged)
-    with transaction.atomic():
-        found = dedup.insert(run)
+    promised = deadlines.of(run, job=job, trigger=cause.trigger)
+    # Without a dedup key it is one statement, and so a transaction already.
+    with nullcontext() if run.dedup_key is None else transaction.atomic():
+        found = dedup.insert(run, labels=labels.of(run), deadlines=promised)
         if found is not None:
             return Launched(run=found, created=False)
-        RunLabel.objects.bulk_create(labels.of(run))
-        deadlines.promise(run, job=job, trigger=cause.trigger)
-        if cause.api_key is not None:
-            ApiKey.objects.filter(pk=cause.api_key.pk).update(launches=F("launches") + 1)
-            transaction.on_commit(partial(key_use.launched, cause.api_key, job=job), robust=True)
         if run.status == Status.QUEUED:
             dispatch.hint_after_commit(run.lane)
-    return Launched(run=run, created=True)
+        if cause.api_key is not None:
+            transaction.on_commit(partial(key_use.launched, cause.api_key, job=job), robust=True)
+    return Launched(run=run, created=True, deadlines=promised)
 
 
 def launch_many(wanted: Sequence[tuple[Job, Cause]]) -> list[int | LaunchRefused | InvalidParameters]:
@@ -151,6 +150,7 @@ def launch_or_skip(job: Job, *, cause: Cause, request: Request | None = None) ->
     run = _row(job, cause=cause, request=request, parameters=plain(merged))
     run.status, run.skip_reason, run.finished_at = Status.SKIPPED, plain(reason)[:300], run.created_at
     run.due_at = run.queued_at = None
+    run.group = insertion.group_of(job)
     with transaction.atomic():
         run.save(force_insert=True)
         RunLabel.objects.bulk_create(labels.of(run))
@@ -229,7 +229,6 @@ def _row(job: Job, *, cause: Cause, request: Request, parameters: dict[str, Any]
     later = request.run_at is not None and request.run_at > now
     return Run(
         job=job,
-        group=_groups([job])[job.pk],
         trigger=cause.trigger,
         api_key=cause.api_key,
         created_by=cause.user,
@@ -294,14 +293,14 @@ def _groups(jobs: Iterable[Job]) -> dict[int, ClaimGroup]:
     found = ClaimGroup.objects.filter(job__in=wanted, campaign=None, is_held=False)
     groups = {group.job_id: group for group in found}
     for pk in wanted.keys() - groups.keys():
-        groups[pk] = ClaimGroup.objects.get_or_create(job=wanted[pk], campaign=None, is_held=False)[0]
+        groups[pk] = insertion.group_of(wanted[pk])
     return groups
 
 
 def _ended_row(ended: Ended) -> Run:
     parameters = plain(dict(ended.request.parameters))
     run = _row(ended.job, cause=ended.cause, request=ended.request, parameters=parameters)
-    run.status = ended.status
+    run.status, run.group = ended.status, insertion.group_of(ended.job)
     run.created_at = run.queued_at = ended.created_at
     run.started_at, run.finished_at = ended.started_at, ended.finished_at
     run.attempt = 0 if ended.started_at is None else 1

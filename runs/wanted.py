@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from jobs.models import Job
-from runs.models import Run, TriggerKind
+from runs.models import Deadline, Run, TriggerKind
 from runs.status import FailureReason, Status
 from triggers.models import ApiKey, Trigger
 
@@ -62,7 +62,11 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launched:
-    """The run, and whether this launch made it; not if the dedup key already had an open one."""
+    """The run, and whether this launch made it; not if the dedup key already had an open one.
+
+    `deadlines` are those that were made with it; None if that is not known.
+    """
 
     run: Run
     created: bool
+    deadlines: Sequence[Deadline] | None = None
