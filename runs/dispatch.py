@@ -1,22 +1,26 @@
 """The only door to the broker: hints that a lane has work, sent off the request path.
 
 A hint carries no state. Losing one delays a run by a sweep at most; sending one too many costs an empty
-look. So a hint is handed to a thread and never waited for: a launch costs its caller the same whether the
-broker lives, is gone, or is frozen (docs/engine.md, Publish).
+look. So a hint is written without waiting (`runs.direct`) or handed to a thread: a launch costs its caller the
+same whether the broker lives, is gone, or is frozen (docs/engine.md, Publish).
 """
 
 import atexit
+import json
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import structlog
 from celery import current_app
 from django.conf import settings
 from django.db import transaction
+from kombu import Connection
+
+from runs.direct import ID, DirectLine
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +34,7 @@ LOOK_SECONDS = 0.5
 
 def hint_after_commit(lane: str) -> None:
     """Sends one hint for `lane` once the transaction is committed; an error never reaches the caller."""
-    transaction.on_commit(partial(publisher.hint, lane), robust=True)
+    transaction.on_commit(partial(publisher.hint_at_once, lane), robust=True)
 
 
 def hint(lane: str, count: int = 1) -> None:
@@ -87,6 +91,12 @@ class Publisher:
         self._thread: threading.Thread | None = None
         self._pid = 0
         self._busy = False
+        self._direct = DirectLine()
+
+    def hint_at_once(self, lane: str) -> None:
+        """Sends one hint, by the direct line if there is one."""
+        if not (self._direct.is_open and self._direct.send(_templates(lane))):
+            self.hint(lane)
 
     def hint(self, lane: str, count: int = 1, *, wanted: int = 0) -> None:
         """Adds hints to be sent and sees that the thread of this very process is there to send them."""
@@ -113,6 +123,7 @@ class Publisher:
         with self._changed:
             if self._pid == os.getpid():
                 self._changed.wait_for(lambda: not self._is_wanted() and not self._busy, timeout)
+                self._direct.wait(timeout)
 
     def after_fork(self) -> None:
         """In a forked child: forgets the parent's thread, whose lock may be held for ever here."""
@@ -147,11 +158,15 @@ class Publisher:
         """Sends hints, but no more than wake every slot: each slot that wakes looks for all there is."""
         try:
             with current_app.producer_pool.acquire(block=True, timeout=2) as producer:
-                there = producer.connection.default_channel.client.llen(lane)
+                client = producer.connection.default_channel.client
+                there = client.llen(lane)
                 for _ in range(min(max(new, least - there), most_hints(lane) - there)):
                     _send_task(producer, TASK, lane, queue=lane)
-                if lane == "high" and there:  # nobody takes its hints: all its slots are busy
+                # If nobody takes the hints of high, all its slots are busy.
+                if lane == "high" and there and client.llen("default") < most_hints("default"):
                     _send_task(producer, TASK, lane, queue="default")
+                if not self._direct.is_open:
+                    self._direct.open(client)
         except Exception as error:  # whatever the broker's client throws: the sweep will send again
             log.warning("hint_not_sent", lane=lane, error=str(error))
 
@@ -159,6 +174,25 @@ class Publisher:
 def _send_task(producer: Any, task: str, argument: str | int, *, queue: str) -> None:
     options = {"producer": producer, "ignore_result": True, "retry": False}
     current_app.send_task(task, args=[argument], queue=queue, **options)
+
+
+def _templates(lane: str) -> dict[str, tuple[str, int]]:
+    """What the direct line needs for a hint: for the lane, and for that which helps it out."""
+    helpers = ("default",) if lane == "high" else ()
+    return {queue: (_template(lane, queue), most_hints(queue)) for queue in (lane, *helpers)}
+
+
+@cache
+def _template(lane: str, queue: str) -> str:
+    """A hint for `lane` as it lies in the broker's `queue`, with a mark for its id: made once, not each time."""
+    with Connection("memory://") as connection, current_app.amqp.Producer(connection) as producer:
+        current_app.send_task(
+            TASK, args=[lane], queue=queue, task_id=ID, producer=producer, ignore_result=True, retry=False
+        )
+        message = producer.connection.default_channel.basic_get(queue, no_ack=True)
+    made = message.serializable()
+    made["properties"]["delivery_tag"] = ID
+    return json.dumps(made)
 
 
 def _urgency(lane: str) -> int:
