@@ -1,6 +1,6 @@
 """Runs the few statements that every run goes through as prepared ones: planning them anew costs more than they do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 # this module are prepared, and no other.
 _NEVER_BY_ITSELF: Final = 1_000_000_000
 
-Statement = tuple[str, Sequence[Any]]
+Statement = tuple[str, Sequence[Any] | Mapping[str, Any]]
 Rows = list[dict[str, Any]]
 
 

@@ -8,7 +8,8 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from runs.models import Campaign, Run, Worker
+from runs.models import Campaign, Run
+from runs.statements import Rows, together
 from runs.status import Status
 
 
@@ -48,18 +49,25 @@ class _Row:
 # More runs than these are not counted.
 MOST = 1000
 _GATE = """
-    SELECT gate.group_id, l.name, gate.blocker, l.paused_at, l.paused_by, l.paused_reason,
-           j.paused_by, j.paused_until, j.paused_reason, j.max_concurrent_runs,
-           ARRAY(SELECT id FROM runs_run b WHERE b.job_id = gate.job_id AND b.status = 'running' LIMIT 3),
+    SELECT gate.group_id, l.name AS lane, gate.blocker, l.paused_at AS lane_paused_at,
+           l.paused_by AS lane_paused_by, l.paused_reason AS lane_paused_reason,
+           j.paused_by AS job_paused_by, j.paused_until AS job_paused_until, j.paused_reason AS job_paused_reason,
+           j.max_concurrent_runs AS limit,
+           ARRAY(SELECT id FROM runs_run b WHERE b.job_id = gate.job_id AND b.status = 'running' LIMIT 3)
+               AS running,
            g.campaign_id, j.max_starts, j.starts_window_seconds, gate.next_start_at,
-           k.target, k.opened_at, k.open_until, k.probe_run_id
+           k.target AS circuit, k.opened_at, k.open_until, k.probe_run_id
     FROM runs_gate gate JOIN jobs_job j ON j.id = gate.job_id JOIN runs_claimgroup g ON g.id = gate.group_id
     LEFT JOIN runs_circuit k ON k.target = j.circuit_target
     CROSS JOIN runs_lane l
-    WHERE gate.group_id = ANY(%s) AND l.name = ANY(%s)"""
+    WHERE gate.group_id = ANY(%s::bigint[]) AND l.name = ANY(%s::text[])"""
+# The lanes that a live worker takes work of.
+_LANES = """
+    SELECT DISTINCT unnest(lanes) AS lane FROM runs_worker
+    WHERE lease_until > clock_timestamp() AND stopping_at IS NULL AND draining_at IS NULL"""
 # How many runs that may start come before a run, by the claim's own rule; of each level so many are looked at.
 _AHEAD = """
-    SELECT count(*) FROM (
+    SELECT count(*) AS ahead FROM (
         SELECT 1 FROM runs_run own
         CROSS JOIN runs_levels(own.lane) level
         JOIN runs_gate gate ON gate.group_id = level.group_id
@@ -67,11 +75,11 @@ _AHEAD = """
             SELECT r.id, r.queued_at FROM runs_run r
             WHERE r.status = 'queued' AND r.lane = own.lane AND r.group_id = level.group_id
               AND r.priority = level.priority
-            ORDER BY r.id LIMIT %(most)s) r
-        WHERE own.id = %(run)s AND gate.blocker IS NULL
-          AND (runs_urgency(level.priority, r.queued_at, %(seconds)s, %(limit)s), r.id)
-            < (runs_urgency(own.priority, own.queued_at, %(seconds)s, %(limit)s), own.id)
-        LIMIT %(most)s) ahead"""
+            ORDER BY r.id LIMIT %(most)s::bigint) r
+        WHERE own.id = %(run)s::bigint AND gate.blocker IS NULL
+          AND (runs_urgency(level.priority, r.queued_at, %(seconds)s::float8, %(limit)s::int), r.id)
+            < (runs_urgency(own.priority, own.queued_at, %(seconds)s::float8, %(limit)s::int), own.id)
+        LIMIT %(most)s::bigint) ahead"""
 # The concurrency keys of which no more may run, from the view that the claim counts by.
 _KEYS = """
     SELECT key.job_id, key.concurrency_key, key.running + key.free,
@@ -83,8 +91,12 @@ _KEYS = """
 
 def why(run: Run) -> Reason | None:
     """Why `run`, which is open and not running, does not run; None for every other run."""
-    reason = of_runs([run]).get(run.pk)
-    return _place(run) if reason is not None and reason.code == "in_line" else reason
+    if run.status != Status.QUEUED:
+        return of_runs([run]).get(run.pk)
+    place = {"run": run.pk, "most": MOST, "seconds": settings.AGING_SECONDS, "limit": settings.AGING_LIMIT}
+    gates, lanes, (before,) = together((_GATE, [[run.group_id], [run.lane]]), (_LANES, []), (_AHEAD, place))
+    reason = _queued([run], gates=gates, lanes=lanes)[run.pk]
+    return _place(run, before["ahead"]) if reason.code == "in_line" else reason
 
 
 def of_runs(runs: Sequence[Run]) -> dict[int, Reason]:
@@ -92,15 +104,26 @@ def of_runs(runs: Sequence[Run]) -> dict[int, Reason]:
 
     How many are before a run in its lane would take a query for each, so here all those are "in line".
     """
-    queued = [run for run in runs if run.status == Status.QUEUED]
-    held = _held_back(queued) if queued else {}
-    keys = _taken_keys([run for run in queued if run.concurrency_key])
-    lanes = _live_lanes() if queued else set()
     found = {run.pk: _later(run) for run in runs if run.status in (Status.SCHEDULED, Status.WAITING)}
-    for run in queued:
-        reason = held.get((run.group_id, run.lane)) or keys.get((run.job_id, run.concurrency_key))
-        found[run.pk] = reason or _in_line(run, lanes)
+    queued = [run for run in runs if run.status == Status.QUEUED]
+    if queued:
+        held = [[run.group_id for run in queued], [run.lane for run in queued]]
+        gates, lanes = together((_GATE, held), (_LANES, []))
+        found |= _queued(queued, gates=gates, lanes=lanes)
     return found
+
+
+def _queued(runs: Sequence[Run], *, gates: Rows, lanes: Rows) -> dict[int, Reason]:
+    reasons = {(row.group_id, row.lane): _blocked(row) for row in (_Row(**gate) for gate in gates)}
+    held = {place: reason for place, reason in reasons.items() if reason is not None}
+    keys = _taken_keys([run for run in runs if run.concurrency_key])
+    live = {row["lane"] for row in lanes}
+    return {
+        run.pk: held.get((run.group_id, run.lane))
+        or keys.get((run.job_id, run.concurrency_key))
+        or _in_line(run, live)
+        for run in runs
+    }
 
 
 def _later(run: Run) -> Reason:
@@ -119,15 +142,6 @@ def _later(run: Run) -> Reason:
         if started is not None:
             return Reason("dedup_started", f"It waits for #{started}, which has the same dedup key, to end.")
     return Reason("not_due", f"It is due {_clock(run.due_at)}.")
-
-
-def _held_back(runs: Sequence[Run]) -> dict[tuple[int, str], Reason]:
-    """What holds runs back, by their group and lane."""
-    with connection.cursor() as cursor:
-        cursor.execute(_GATE, [[run.group_id for run in runs], [run.lane for run in runs]])
-        rows = [_Row(*row) for row in cursor.fetchall()]
-    reasons = {(row.group_id, row.lane): _blocked(row) for row in rows}
-    return {place: reason for place, reason in reasons.items() if reason is not None}
 
 
 def _taken_keys(runs: Sequence[Run]) -> dict[tuple[int, str | None], Reason]:
@@ -205,28 +219,16 @@ def _held_by_campaign(blocker: str, campaign: Campaign) -> Reason:
     return Reason(blocker, f"The {which} is being cancelled.")
 
 
-def _live_lanes() -> set[str]:
-    """The lanes that a live worker takes work of."""
-    live = Worker.objects.filter(
-        lease_until__gt=timezone.now(), stopping_at__isnull=True, draining_at__isnull=True
-    )
-    return {lane for lanes in live.values_list("lanes", flat=True) for lane in lanes}
-
-
 def _in_line(run: Run, lanes: set[str]) -> Reason:
     if run.lane not in lanes:
         return Reason("no_worker", f"No worker is alive on the lane {run.lane}.")
     return Reason("in_line", f"It is in line in the lane {run.lane}.")
 
 
-def _place(run: Run) -> Reason:
-    values = {"run": run.pk, "most": MOST, "seconds": settings.AGING_SECONDS, "limit": settings.AGING_LIMIT}
-    with connection.cursor() as cursor:
-        cursor.execute(_AHEAD, values)
-        count: int = cursor.fetchone()[0]
-    if not count:
+def _place(run: Run, ahead: int) -> Reason:
+    if not ahead:
         return Reason("next", f"It is next in the lane {run.lane} and starts as soon as a slot is free.")
-    number = f"{MOST} or more" if count >= MOST else str(count)
+    number = f"{MOST} or more" if ahead >= MOST else str(ahead)
     return Reason("in_line", f"{number} runs are before it in the lane {run.lane}.")
 
 

@@ -45,7 +45,7 @@ class LaunchView(Endpoint):
         run = done.launched.run
         if not done.launched.created:
             message = f"Run #{run.pk} with the same dedup key is still {run.status}; nothing was launched."
-        body = launched_object(run, request, message=message, deduplicated=not done.launched.created)
+        body = launched_object(done.launched, request, message=message)
         headers = {"Location": body["links"]["self"]}
         if done.replayed:
             headers["Idempotent-Replayed"] = "true"

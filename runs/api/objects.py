@@ -14,6 +14,7 @@ from jobs.priority import LANES
 from runs import why
 from runs.models import DeadlineKind, Run, TriggerKind
 from runs.status import FailureReason, Status
+from runs.wanted import Launched
 from triggers.keys import PREFIX as KEY_PREFIX
 
 RELATED: Final = ("job", "api_key", "created_by")
@@ -146,9 +147,10 @@ class RunSerializer(serializers.Serializer[Run]):
     @extend_schema_field(_DEADLINES)
     def get_deadlines(self, run: Run) -> list[dict[str, Any]]:
         """What was promised of the run, and whether it was kept; null while that is open."""
+        known = self.context.get("deadlines")
         return [
             {"kind": one.kind, "due_at": wire.instant_text(one.due_at), "breached": one.is_breached}
-            for one in run.deadlines.all()
+            for one in (run.deadlines.all() if known is None else known)
         ]
 
     @extend_schema_field(dict(wire.TEXT_OR_NULL))
@@ -216,9 +218,10 @@ def run_objects(runs: Sequence[Run], request: Request) -> list[dict[str, Any]]:
     return list(serializer.data)
 
 
-def launched_object(run: Run, request: Request, *, message: str, deduplicated: bool) -> dict[str, Any]:
+def launched_object(launched: Launched, request: Request, *, message: str) -> dict[str, Any]:
     """The run a launching call led to."""
-    extra = {"message": message, "deduplicated": deduplicated}
+    run, deduplicated = launched.run, not launched.created
+    extra = {"message": message, "deduplicated": deduplicated, "deadlines": launched.deadlines}
     return dict(LaunchedSerializer(run, context=context([run], request) | extra).data)
 
 
