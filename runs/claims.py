@@ -10,8 +10,18 @@ from typing import Any, Self
 from jobs.retry import RetryPolicy
 
 # A chunk's runs are mostly of one job: what is the same for all of them is read once.
-_policy = lru_cache(maxsize=256)(RetryPolicy)
 _shared = lru_cache(maxsize=256)(json.loads)
+
+
+@lru_cache(maxsize=256)
+def _policy(most: int, first: float, longest: float, factor: float, jitter: float) -> RetryPolicy:
+    return RetryPolicy(
+        max_attempts=most,
+        first_delay_seconds=first,
+        longest_delay_seconds=longest,
+        factor=factor,
+        jitter=jitter,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +38,8 @@ class Wish:
     begun: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Nobody changes a claim, but to have Python see to that would double what it takes to make one.
+@dataclass(slots=True, kw_only=True)
 class Claim:
     """A run that this process may carry out, with all that is needed to do so; `token` proves the claim.
 
@@ -59,14 +70,14 @@ class Claim:
     def of(cls, row: dict[str, Any]) -> Self:
         """The claim that a row of `runs_claim` is; raises KeyError for another row."""
         policy = _policy(
-            max_attempts=row["max_attempts"],
-            first_delay_seconds=row.pop("retry_first_delay_seconds"),
-            longest_delay_seconds=row.pop("retry_longest_delay_seconds"),
-            factor=row.pop("retry_factor"),
-            jitter=row.pop("retry_jitter"),
+            row["max_attempts"],
+            row.pop("retry_first_delay_seconds"),
+            row.pop("retry_longest_delay_seconds"),
+            row.pop("retry_factor"),
+            row.pop("retry_jitter"),
         )
         for name in ("parameters", "context"):
-            row[name] = json.loads(row[name])
+            row[name] = {} if row[name] == "{}" else json.loads(row[name])
         for name in ("configuration", "schema"):
             row[name] = _shared(row[name])
         return cls(retry_policy=policy, **row)

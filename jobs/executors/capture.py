@@ -29,19 +29,21 @@ _LEVELS: Final = (
 def captured(context: JobContext) -> Iterator[None]:
     """While it lasts, stdout, stderr and logging go to `context.log`; afterwards all is as it was."""
     streams = sys.stdout, sys.stderr
-    root, handler = logging.getLogger(), _Handler(context)
+    root = logging.getLogger()
     level = root.level
     outputs = [_Output(context, STDOUT_LEVEL), _Output(context, STDERR_LEVEL)]
     sys.stdout, sys.stderr = (
         io.TextIOWrapper(cast(IO[bytes], output), "utf-8", "backslashreplace", write_through=True)
         for output in outputs
     )
-    root.addHandler(handler)
+    _handler.context = context
+    root.addHandler(_handler)
     try:
         yield
     finally:
         sys.stdout, sys.stderr = streams
-        root.removeHandler(handler)
+        root.removeHandler(_handler)
+        _handler.context = None
         if root.level != level:  # it makes logging forget what it knows of every logger
             root.setLevel(level)
         for output in outputs:
@@ -50,7 +52,10 @@ def captured(context: JobContext) -> Iterator[None]:
 
 class _Output(io.RawIOBase):
     def __init__(self, context: JobContext, level: str) -> None:
-        self._lines = Lines(lambda line: context.log(line, level=level), limit=settings.LOG_LINE_LIMIT)
+        self._context, self._level = context, level
+        self._lines: Lines | None = (
+            None  # most jobs print nothing, and making it takes longer than many a job
+        )
         self._lock = RLock()  # threads of the job may print at once
         self._finished = False
 
@@ -61,28 +66,37 @@ class _Output(io.RawIOBase):
         # A thread that outlives its job may still hold this stream; its words belong to no run.
         with self._lock:
             if not self._finished:
+                if self._lines is None:
+                    self._lines = Lines(self._emit, limit=settings.LOG_LINE_LIMIT)
                 self._lines.feed(bytes(data))
         return memoryview(data).nbytes
 
     def flush(self) -> None:
         with self._lock:
-            if not self._finished:
+            if not self._finished and self._lines is not None:
                 self._lines.pause()
 
     def finish(self) -> None:
         with self._lock:
-            self._lines.close()
+            if self._lines is not None:
+                self._lines.close()
             self._finished = True
+
+    def _emit(self, line: str) -> None:
+        self._context.log(line, level=self._level)
 
 
 class _Handler(logging.Handler):
-    def __init__(self, context: JobContext) -> None:
-        super().__init__()
-        self._context = context
+    context: JobContext | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        if is_shielded():
-            return  # the site's own words while it handles a call of the job
+        context = self.context
+        if context is None or is_shielded():
+            return  # nobody's words, or the site's own while it handles a call of the job
         level = next(name for number, name in _LEVELS if record.levelno >= number)
         for line in self.format(record).splitlines() or [""]:
-            self._context.log(line[: settings.LOG_LINE_LIMIT], level=level)
+            context.log(line[: settings.LOG_LINE_LIMIT], level=level)
+
+
+# One for all attempts of this process: each would be noted by the logging module.
+_handler: Final = _Handler()

@@ -30,6 +30,8 @@ def succeeded(result: Any) -> Succeeded | Failed:
 
 def as_json(result: Any) -> Any:
     """`result` as plain JSON values; dates, times, decimals and UUIDs become texts. Raises UnfitResult."""
+    if result is None:
+        return None
     try:
         text = json.dumps(result, cls=DjangoJSONEncoder, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
