@@ -70,6 +70,8 @@ class DirectLine:
                 raise BrokenPipeError("the broker takes no more")
             self._since = self._since if self._awaited else time.monotonic()
             self._awaited += 1
+        except BlockingIOError:
+            return False  # very many hints at once: a thread makes one of them
         except OSError as error:
             log.warning("direct_line_closed", error=str(error))
             self._close()
