@@ -6,18 +6,18 @@ that it ends is said in `runs.moves`. Times are the database's.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from jobs.executors import Cancelled, Failed, Outcome
 from runs import circuits
 from runs.claims import Claim, Wish, claims_of
-from runs.models import Run, RunEvent
+from runs.models import Run
 from runs.moves import Moved, move, moved_of, moving
 from runs.plain import plain
 from runs.settlements import Span, entry
@@ -193,7 +193,7 @@ def rescue(*, limit: int = 500) -> list[Moved]:
     losses = settings.LOST_ATTEMPTS_LIMIT
     with transaction.atomic():
         moved = move(_RESCUE, [losses, losses, limit])
-        _note((run for run in moved if run.attempt), kind="rescued")
+        _note([run for run in moved if run.attempt], kind="rescued")
     return moved
 
 
@@ -300,8 +300,19 @@ def complete(
     return moved
 
 
-def _note(moved: Iterable[Moved], *, kind: str, actor: str = "") -> None:
-    RunEvent.objects.bulk_create(
-        RunEvent(run_id=run.id, kind=kind, actor=actor, detail={"attempt": run.attempt, "status": run.status})
-        for run in moved
-    )
+# In the database, and not by the ORM, whose part of cancelling a campaign was nine tenths.
+_NOTE: Final = """
+    INSERT INTO runs_runevent (run_id, kind, actor, detail)
+    SELECT x.id, %s, %s, jsonb_build_object('attempt', x.attempt, 'status', x.status)
+    FROM unnest(%s::bigint[], %s::int[], %s::text[]) AS x(id, attempt, status)"""
+
+
+def _note(moved: Sequence[Moved], *, kind: str, actor: str = "") -> None:
+    if moved:
+        columns: list[list[Any]] = [
+            [run.id for run in moved],
+            [run.attempt for run in moved],
+            [run.status for run in moved],
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(_NOTE, [kind, actor, *columns])
