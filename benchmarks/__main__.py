@@ -5,15 +5,16 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import headway
 from benchmarks.figures import table, write
-from benchmarks.headway import Sizes
 from benchmarks.peers import venv
+from benchmarks.site import Sizes
 
-QUICK = Sizes(bulk=20_000, single=1_000, probes=100, history=50_000)
-FULL = Sizes(bulk=100_000, single=5_000, probes=400, history=1_000_000)
+QUICK = Sizes(bulk=20_000, single=1_000, probes=100, history=50_000, schedules=2_000)
+FULL = Sizes(bulk=100_000, single=5_000, probes=400, history=1_000_000, schedules=100_000)
 
 
 def main() -> int:
@@ -22,7 +23,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     sizes = QUICK if options.quick else FULL
     if options.history is not None:
-        sizes = Sizes(bulk=sizes.bulk, single=sizes.single, probes=sizes.probes, history=options.history)
+        sizes = replace(sizes, history=options.history)
     print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} before the start", flush=True)
     began = time.monotonic()
     figures = []
@@ -30,7 +31,7 @@ def main() -> int:
     if names:
         figures += venv.measure(names, count=1_500 if options.quick else 10_000, probes=sizes.probes)
     if not options.only_peers:
-        figures += headway.measure(sizes)
+        figures += headway.measure(sizes, names=options.rows)
     print(table(figures))
     write(options.json, figures, options={"quick": options.quick, "history": sizes.history, "peers": names})
     print(f"{time.monotonic() - began:.0f} s; as JSON in {options.json}")
@@ -44,6 +45,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--no-peers", action="store_true", help="Headway alone")
     parser.add_argument("--only-peers", action="store_true", help="the peers alone")
     parser.add_argument("--peers", nargs="+", choices=venv.NAMES, help="only these peers")
+    parser.add_argument(
+        "--rows", nargs="+", choices=headway.NAMES, default=headway.NAMES, help="only these of Headway's"
+    )
     parser.add_argument("--json", type=Path, default=Path("var/bench.json"), help="where the figures go")
     return parser.parse_args()
 
