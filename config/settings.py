@@ -187,7 +187,8 @@ DELAY_LIMIT_MINUTES = env.int("HEADWAY_DELAY_LIMIT_MINUTES", default=60)
 HOP_LIMIT = env.int("HEADWAY_HOP_LIMIT", default=50)
 ROOT_RATE_LIMIT = env.int("HEADWAY_ROOT_RATE_LIMIT", default=1000)
 
-# How long ended runs are kept whose job says nothing, and hourly statistics, in days; 0: for ever.
+# How long ended runs are kept whose job says nothing, the ledger of slots, and hourly statistics, in days; 0: for ever.
+LEDGER_DAYS = env.count("HEADWAY_LEDGER_DAYS", default=400, least=0)
 RETAIN_DAYS = env.int("HEADWAY_RETAIN_DAYS", default=0)
 STATISTICS_DAYS = env.int("HEADWAY_STATISTICS_DAYS", default=400)
 for _name, _days in (("HEADWAY_RETAIN_DAYS", RETAIN_DAYS), ("HEADWAY_STATISTICS_DAYS", STATISTICS_DAYS)):

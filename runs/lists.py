@@ -51,6 +51,19 @@ def save(
     return found
 
 
+def rename(found: RecipientList, *, name: str) -> None:
+    """Gives the list another name. Raises ListRefused for an empty one and one that is taken."""
+    name = plain(name).strip()[:200]
+    if not name:
+        raise ListRefused("A recipient list has a name: expected 1 to 200 characters.")
+    try:
+        with transaction.atomic():
+            RecipientList.objects.filter(pk=found.pk).update(name=name)
+    except IntegrityError:
+        raise ListRefused(f"There is a recipient list {name!r} already.") from None
+    found.name = name
+
+
 class Listed:
     """The recipients of a list, as a campaign of a job with `schema` reads them."""
 

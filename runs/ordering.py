@@ -109,6 +109,13 @@ LIST: Final[Mapping[str, Any]] = {
     "required": ["name"],
     "additionalProperties": False,
 }
+# What can be changed of one.
+LIST_CHANGES: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "properties": {"name": OPTIONS["properties"]["name"]},
+    "required": ["name"],
+    "additionalProperties": False,
+}
 _LIST_UPLOAD: Final = {**LIST, "properties": {**LIST["properties"], **FILE_OPTIONS}}
 # Any column may be a parameter: which of them a job knows is said when a campaign is ordered.
 _ANY: Final[Mapping[str, Any]] = {"additionalProperties": True}

@@ -84,6 +84,15 @@ _RECIPIENTS = """
 _STATISTICS = """
     DELETE FROM runs_hourlytally WHERE id IN (SELECT id FROM runs_hourlytally WHERE hour < %s LIMIT %s)"""
 
+# Entries of the ledger of schedules, but for what is still to be run, and for a schedule that has not come so far. The
+# oldest are looked at, so none that was looked at before is met again.
+_SLOTS = """
+    DELETE FROM triggers_occurrence WHERE id IN (
+        SELECT o.id FROM (SELECT * FROM triggers_occurrence ORDER BY id LIMIT %(limit)s) o
+        JOIN triggers_trigger t ON t.id = o.trigger_id
+        WHERE o.created_at < %(before)s AND o.slot < %(before)s AND o.outcome <> 'due'
+          AND (t.next_slot IS NULL OR o.slot < t.next_slot))"""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -141,6 +150,7 @@ def prune(now: datetime) -> int:
 def _rest(now: datetime) -> str:
     """Does what is done once a round, and says until when to rest."""
     prune_statistics(now)
+    prune_slots(now)
     with connection.cursor() as cursor:
         values = {"now": now, "default": site_seconds(), "longest": LONGEST, "limit": LOOKED_AT}
         cursor.execute(_RECIPIENTS, values)
@@ -153,6 +163,20 @@ def prune_statistics(now: datetime) -> int:
         return 0
     with connection.cursor() as cursor:
         cursor.execute(_STATISTICS, [now - timedelta(days=settings.STATISTICS_DAYS), STATISTICS])
+        return int(cursor.rowcount)
+
+
+def prune_slots(now: datetime) -> int:
+    """Deletes some entries of the ledger of schedules older than `HEADWAY_LEDGER_DAYS`; returns how many.
+
+    No slot opens again by that: a schedule goes on from its next slot, and `triggers.ledger` refuses to run slots
+    by hand that are older than the ledger.
+    """
+    if not settings.LEDGER_DAYS:
+        return 0
+    before = now - timedelta(days=settings.LEDGER_DAYS)
+    with connection.cursor() as cursor:
+        cursor.execute(_SLOTS, {"before": before, "limit": STATISTICS})
         return int(cursor.rowcount)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
@@ -167,6 +168,11 @@ def ask(trigger: Trigger, *, slots: Collection[datetime], by: str, now: datetime
     for at in wanted:
         if not FIRST_YEAR < at.year < LAST_YEAR:
             raise LedgerRefused(f"{at.isoformat()} is no slot of this schedule.")
+    if settings.LEDGER_DAYS and wanted[0] < now - timedelta(days=settings.LEDGER_DAYS):
+        raise LedgerRefused(
+            f"{wanted[0]:%Y-%m-%d %H:%M} UTC is more than {settings.LEDGER_DAYS} days ago: whether it ran is no "
+            "longer known."
+        )
     known = {slot.at: slot for slot in between(trigger, begin=wanted[0], end=_after(wanted[-1]), now=now)}
     for at in wanted:
         _check_runnable(known.get(at), at)

@@ -115,6 +115,13 @@ _TYPES: Final = (
         "Look at the list one level up, or at `/api/docs`.",
     ),
     ProblemType(
+        "gone",
+        410,
+        "No longer kept",
+        "The run was deleted by retention: ended runs are kept as long as they, their job or the site say.",
+        "What was counted of it stays in the statistics. Keep runs longer with `retain_for_seconds` or `persistent`.",
+    ),
+    ProblemType(
         "method_not_allowed",
         405,
         "This method is not allowed here",

@@ -28,6 +28,7 @@ from jobs.pausing import PauseRefused
 from jobs.wire import InvalidBody, InvalidHeader, InvalidQuery, instant_text
 from runs import idempotency
 from runs.api.bodies import ForgedProvenance
+from runs.deleted import RunDeleted
 from runs.launch import LaunchRefused
 from triggers.dependencies import CircularDependency
 from triggers.events.base import Rejected, Unreadable
@@ -68,6 +69,7 @@ _PLAIN: tuple[tuple[type[Exception], str], ...] = (
     (exceptions.PermissionDenied, "permission_denied"),
     (PermissionDenied, "permission_denied"),
     (exceptions.NotFound, "not_found"),
+    (RunDeleted, "gone"),
     (exceptions.MethodNotAllowed, "method_not_allowed"),
     (exceptions.NotAcceptable, "not_acceptable"),
     (exceptions.UnsupportedMediaType, "unsupported_media_type"),

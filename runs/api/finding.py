@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from jobs.expectations import shown
 from jobs.models import Job
-from runs import causes
+from runs import causes, deleted
 from runs.launch import Cause, LaunchRefused
 from runs.models import RecipientList, Run
 from triggers.models import ApiKey, Kind
@@ -40,10 +40,12 @@ def find_scheduled_job(request: Request, slug: str) -> Job:
 
 
 def find_run(request: Request, text: str, *, missing: str = "") -> Run:
-    """The run of that id or name; raises NotFound, as well if the key may not see its job."""
+    """The run of that id or name; raises NotFound, as well if the key may not see its job, and RunDeleted."""
     runs = visible(Run.objects.named(text), auth=request.auth, lookup="job")
     run = runs.select_related("job", "api_key", "created_by").first()
     if run is None:
+        if not (isinstance(request.auth, ApiKey) and request.auth.allowed_jobs() is not None):
+            deleted.check(text)
         raise NotFound(missing or f"There is no run {shown(text)}.")
     return run
 

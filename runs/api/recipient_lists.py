@@ -79,12 +79,13 @@ class RecipientListsView(generics.ListAPIView[RecipientList]):
 
 
 class RecipientListView(Endpoint):
-    """Look at a saved recipient list, or delete it."""
+    """Look at a saved recipient list, rename it, or delete it."""
 
     required_scope: ClassVar = {
         "GET": Scope.READ,
         "HEAD": Scope.READ,
         "OPTIONS": Scope.READ,
+        "PATCH": Scope.RUN,
         "DELETE": Scope.RUN,
     }
     answers: ClassVar = {200: RecipientListSerializer}
@@ -92,6 +93,13 @@ class RecipientListView(Endpoint):
     def get(self, request: Request, number: int) -> Response:
         """Look at a saved recipient list."""
         return Response(RecipientListSerializer(_find(request, number)).data)
+
+    @described(body=ordering.LIST_CHANGES, answers={200: RecipientListSerializer})
+    def patch(self, request: Request, number: int) -> Response:
+        """Rename a saved recipient list; a name that another list has is a 409."""
+        found = _find(request, number)
+        lists.rename(found, name=wire.body(request, ordering.LIST_CHANGES)["name"])
+        return Response(RecipientListSerializer(found).data)
 
     @described(answers={204: None})
     def delete(self, request: Request, number: int) -> Response:

@@ -11,10 +11,12 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.shortcuts import resolve_url
+from django.shortcuts import render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRefresh
+
+from runs.deleted import RunDeleted
 
 View = Callable[..., HttpResponseBase]
 
@@ -52,7 +54,8 @@ def permitted(permission: str) -> Callable[[View], View]:
     """Lets a view be called by people with `permission` only.
 
     Strangers are sent to the login, and come back afterwards; people without it get the page 403. A
-    fragment asked for after the session ended makes the browser load the page anew.
+    fragment asked for after the session ended makes the browser load the page anew. A run that retention
+    deleted is the page 410.
     """
 
     def decorate(view: View) -> View:
@@ -68,7 +71,10 @@ def permitted(permission: str) -> Callable[[View], View]:
                 raise PermissionDenied(
                     f"You may not {ACTS[permission]}: {request.user.get_username()} lacks the permission {permission}."
                 )
-            return view(request, *args, **kwargs)
+            try:
+                return view(request, *args, **kwargs)
+            except RunDeleted as error:
+                return render(request, "410.html", {"sentence": str(error)}, status=410)
 
         return guarded
 

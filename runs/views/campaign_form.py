@@ -23,7 +23,7 @@ from runs.views.access import RUN_JOB, permitted, person
 
 JOBS_OFFERED: Final = 500
 LISTS_OFFERED: Final = 500
-_PASSED_ON: Final = ("job", "name", "parameters", "canary", "delimiter", "encoding")
+_PASSED_ON: Final = ("job", "name", "parameters", "canary")
 
 
 @permitted(RUN_JOB)
@@ -59,12 +59,9 @@ def _order(request: HttpRequest) -> int:
         raise _wrong("/job", f"There is no job {options['job']!r}.")
     pasted = io.BytesIO(typed.get("recipients", "").encode())
     source = streams.Source(uploaded or pasted, limit=settings.CAMPAIGN_BODY_LIMIT)
-    wanted = ordering.order_of(
-        {**options, "columns": _columns(typed.get("columns", ""))}, job=job, user=person(request)
-    )
-    sent = ordering.of_file(
-        source, {**options, "columns": _columns(typed.get("columns", ""))}, schema=job.schema
-    )
+    options["columns"] = columns(typed.get("columns", ""))
+    wanted = ordering.order_of(options, job=job, user=person(request))
+    sent = ordering.of_file(source, options, schema=job.schema)
     chosen = {"recipient_list": typed.get("recipient_list") or None}
     lines = ordering.listed(chosen, sent.lines, job=job, known=RecipientList.objects.all())
     try:
@@ -78,12 +75,20 @@ def _order(request: HttpRequest) -> int:
 def _texts(typed: QueryDict, name: str) -> dict[str, str]:
     """The form's fields as the options that a program would send."""
     texts = {option: typed.get(option, "").strip() for option in _PASSED_ON}
-    texts["delimiter"] = {"tab": "\t"}.get(texts["delimiter"], texts["delimiter"])
-    texts["format"] = typed.get("format") or ordering.format_of(name)
     texts["draft"] = "true" if "draft" in typed else ""
-    texts["header"] = "false" if "no_header" in typed else ""
     texts["start_at"] = _instant(typed.get("start_at", "").strip())
-    return texts | limits(typed)
+    return texts | file_form(typed, name) | limits(typed)
+
+
+def file_form(typed: QueryDict, name: str) -> dict[str, str]:
+    """The fields that say how the file of that name, or what was pasted, is to be read."""
+    delimiter = typed.get("delimiter", "").strip()
+    return {
+        "format": typed.get("format") or ordering.format_of(name),
+        "delimiter": "\t" if delimiter == "tab" else delimiter,
+        "encoding": typed.get("encoding", "").strip(),
+        "header": "false" if "no_header" in typed else "",
+    }
 
 
 def limits(typed: QueryDict) -> dict[str, str]:
@@ -122,7 +127,7 @@ def _instant(text: str) -> str:
     return instant_text(at if timezone.is_aware(at) else timezone.make_aware(at))
 
 
-def _columns(text: str) -> Mapping[str, Any]:
+def columns(text: str) -> Mapping[str, Any]:
     """The column map: a line each, such as "E-mail = key"."""
     pairs = [line.partition("=") for line in text.splitlines() if line.strip()]
     return {column.strip(): meant.strip() for column, _, meant in pairs}

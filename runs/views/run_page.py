@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from jobs import parameters
-from runs import logs, urgency
+from runs import deleted, logs, urgency
 from runs.faces import face
 from runs.models import Following, Run, run_id
 from runs.views import live
@@ -70,14 +70,15 @@ class State:
 
 
 def find(ref: str) -> Run:
-    """The run whose id or name is `ref`; raises Http404 with a sentence."""
+    """The run whose id or name is `ref`; raises Http404 with a sentence, and RunDeleted."""
     related = ("job", "trigger", "api_key", "retry_of__job", "parent__job", "root")
     run = Run.objects.named(ref).select_related(*related).first()
     if run is not None:
         return run
     if run_id(ref) is None:
         raise Http404(f"{ref!r} is no run: expected an id such as 4821 or the name of a run.")
-    raise Http404(f"There is no run {ref!r}. It may have been deleted, because it was kept long enough.")
+    deleted.check(ref)
+    raise Http404(f"There is no run {ref!r}.")
 
 
 @permitted(VIEW_RUNS)

@@ -3,8 +3,8 @@
 from django.test import Client
 
 from jobs.executors import Failed
-from runs import lifecycle, orders, tending
-from runs.models import Campaign, Run
+from runs import lifecycle, lists, orders, tending
+from runs.models import Campaign, RecipientList, Run
 from tests.admin.conftest import Login
 from tests.admin.pages import address, text_of
 from tests.factories import claim, make_job, make_slot
@@ -48,3 +48,13 @@ def test_who_may_only_look_is_offered_nothing(login: Login) -> None:
     reader = login("runs.view_campaign")
     assert "spring" in text_of(reader.get(address(LIST)))
     assert reader.post(address("runs_campaign_cancel", campaign.pk)).status_code == 403
+
+
+def test_a_saved_list_is_renamed_and_made_on_its_page(boss: Client) -> None:
+    saved = lists.save("spring", [(1, {"key": "a"})], is_text=False, by="ada")
+    other = lists.save("autumn", [(1, {"key": "a"})], is_text=False, by="ada")
+    boss.post(address("runs_recipientlist_change", saved.pk), {"name": "summer"})
+    assert RecipientList.objects.get(pk=saved.pk).name == "summer"
+    taken = boss.post(address("runs_recipientlist_change", saved.pk), {"name": other.name})
+    assert "already exists" in text_of(taken)
+    assert boss.get(address("runs_recipientlist_add"))["Location"] == "/campaigns/lists/"

@@ -356,6 +356,8 @@ def test_a_saved_list_is_read_by_the_schema_of_each_job_it_is_chosen_for(
     own = f"/api/recipient-lists/{found['id']}"
     assert [one["id"] for one in read(program.get("/api/recipient-lists"))["results"]] == [found["id"]]
     assert read(program.get(own)) == found
+    renamed = program.call("PATCH", own, data=b'{"name": "all"}', content_type="application/json")
+    assert read(renamed) == {**found, "name": "all"}
     bound = new_key(jobs=(job,))
     problem(bound.get(own), 404, "not_found")
     problem(bound.post("/api/campaigns", ordered), 400, "invalid_body")

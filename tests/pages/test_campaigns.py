@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from jobs.executors import Failed, Succeeded
 from jobs.models import Job
 from runs import lifecycle, lists, orders, tallies, tending
-from runs.models import Campaign, Run
+from runs.models import Campaign, RecipientList, Run
 from runs.orders import Order
 from tests.factories import claim, make_job, make_run, make_slot, make_user
 from tests.pages.conftest import Visitor, text, words
@@ -199,6 +199,34 @@ def test_a_saved_list_is_chosen_in_the_form(ada: Client, job: Job) -> None:
     assert "customers (1)" in words(ada.get("/campaigns/new/"))
     post(ada, "/campaigns/new/", job="send", name="s", parameters="{}", recipient_list="customers")
     assert Run.objects.get().target == "a"
+
+
+def test_a_list_is_saved_from_a_file_renamed_and_deleted(ada: Client, job: Job) -> None:
+    file = SimpleUploadedFile("people.csv", b"E-mail;n\na@x.org;1\nb@x.org;2\n")
+    own = {"name": "spring", "file": file, "delimiter": ";", "columns": "E-mail = key"}
+    assert "Saved the list spring of 2 recipients." in words(post(ada, "/campaigns/lists/", **own))
+    saved = RecipientList.objects.get()
+    assert (saved.size, saved.is_text, saved.saved_by) == (2, True, "ada")
+    address = f"/campaigns/lists/{saved.pk}/"
+    assert "is called summer now" in words(post(ada, address + "rename/", name=" summer "))
+    lists.save("autumn", [(1, {"key": "a"})], is_text=False, by="ada")
+    assert "There is a recipient list 'autumn' already." in words(
+        post(ada, address + "rename/", name="autumn")
+    )
+    assert "expected 1 to 200" in words(post(ada, address + "rename/", name="  "))
+    assert "summer" in words(ada.get("/campaigns/lists/"))
+    assert "Deleted the list summer." in words(post(ada, address + "delete/"))
+    assert post(ada, address + "delete/").status_code == 404
+    assert list(RecipientList.objects.values_list("name", flat=True)) == ["autumn"]
+
+
+def test_a_list_that_can_t_be_saved_says_why(ada: Client, reader: Client) -> None:
+    answer = post(ada, "/campaigns/lists/", name="people", recipients="name\nada\n")
+    assert answer.status_code == 422
+    assert 'role="alert"' in text(answer)
+    assert post(ada, "/campaigns/lists/", name="", recipients="key\nada\n").status_code == 422
+    assert not RecipientList.objects.exists()
+    assert reader.get("/campaigns/lists/").status_code == 403
 
 
 def test_a_duplicate_is_tried_with_five_first(ada: Client, job: Job) -> None:

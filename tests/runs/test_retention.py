@@ -25,8 +25,10 @@ from runs.models import (
     RunLabel,
     Tally,
 )
-from tests.factories import make_dependency, make_job, make_run, make_user
+from tests.factories import make_dependency, make_job, make_run, make_schedule, make_user
 from tests.runs.endings import ended_run, settle_failed
+from triggers import ledger
+from triggers.models import Occurrence
 
 DAY = 86_400
 transactional = pytest.mark.django_db
@@ -280,3 +282,60 @@ def test_the_sweep_prunes() -> None:
     old_run(job)
     assert sweep.run(sweep.database_now())
     assert not left()
+
+
+# What is told of runs that are gone
+
+
+@transactional
+def test_the_page_and_the_api_say_that_a_run_was_deleted_and_not_that_it_never_was(
+    ada: Client, settings: Settings
+) -> None:
+    job = make_job(name="Report", retain_for_seconds=30 * DAY)
+    gone, kept = old_run(job), ended_run(make_job())
+    name, after = gone.name, kept.pk + 1000
+    assert ada.get(f"/runs/{gone.pk + 1000}/").status_code == 404
+    prune()
+    page = ada.get(f"/runs/{gone.pk}/")
+    assert page.status_code == 410
+    assert f"Run #{gone.pk} was deleted by retention." in page.content.decode()
+    assert "runs of Report are kept 30 d after their end" in ada.get(f"/runs/{name}/").content.decode()
+    told = ada.get(f"/api/runs/{gone.pk}/logs")
+    assert (told.status_code, told.json()["code"]) == (410, "gone")
+    assert ada.get(f"/runs/{after}/").status_code == ada.get(f"/api/runs/{after}").status_code == 404
+    assert ada.get(f"/runs/{kept.name.replace(kept.job.slug, 'other')}/").status_code == 404
+
+
+@transactional
+def test_where_nothing_was_deleted_a_number_without_a_run_never_was_one(ada: Client) -> None:
+    run = ended_run(make_job())
+    Run.objects.filter(pk=run.pk).delete()
+    assert ada.get(f"/runs/{run.pk}/").status_code == 404
+
+
+# The ledger of slots
+
+
+@transactional
+def test_old_slots_are_forgotten_but_for_what_is_still_to_be_run() -> None:
+    now = sweep.database_now()
+    schedule = make_schedule()
+    type(schedule).objects.filter(pk=schedule.pk).update(next_slot=now - timedelta(days=450))
+
+    def slot(days: int, outcome: str = "fired") -> Occurrence:
+        made = Occurrence.objects.create(trigger=schedule, slot=now - timedelta(days=days), outcome=outcome)
+        Occurrence.objects.filter(pk=made.pk).update(created_at=made.slot)
+        return made
+
+    slot(500), slot(460, "missed")
+    kept = {slot(401).pk, slot(470, "due").pk, slot(399).pk}  # not fired before, to be run, young
+    assert retention.prune_slots(now) == 2
+    assert set(Occurrence.objects.values_list("pk", flat=True)) == kept
+    with pytest.raises(ledger.LedgerRefused, match="more than 400 days ago"):
+        ledger.ask(schedule, slots=[now - timedelta(days=460)], by="ada", now=now)
+
+
+@transactional
+def test_the_ledger_is_kept_for_ever_where_the_site_says_so(settings: Settings) -> None:
+    settings.LEDGER_DAYS = 0
+    assert retention.prune_slots(sweep.database_now() + timedelta(days=9000)) == 0

@@ -46,6 +46,7 @@ class Occurrence(models.Model):
         indexes: ClassVar = [
             models.Index(name="occurrence_missed", fields=["trigger", "slot"], condition=Q(outcome="missed")),
             models.Index(name="occurrence_due", fields=["trigger", "slot"], condition=Q(outcome="due")),
+            models.Index(name="occurrence_newest", fields=["trigger", "-id"]),
         ]
 
     def __str__(self) -> str:
