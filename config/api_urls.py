@@ -30,6 +30,7 @@ from runs.api import (
     trigger_slots,
 )
 from triggers.api import keys
+from triggers.api.calendars import CalendarListView, CalendarView
 from triggers.api.preview import PreviewView
 
 _JOB = "jobs/<slug:slug>"
@@ -106,6 +107,8 @@ urlpatterns = [
     ),
     path(f"{_TRIGGER}/sync-deployment", deployments.SyncDeploymentView.as_view(), name="api-sync-deployment"),
     path("schedule/preview", PreviewView.as_view(), name="api-schedule-preview"),
+    path("calendars", CalendarListView.as_view(), name="api-calendars"),
+    path("calendars/<int:calendar>", CalendarView.as_view(), name="api-calendar"),
     # Who changed what.
     path("audit", audit.ChangeListView.as_view(), name="api-audit"),
     path("audit/<int:change>/revert", audit.RevertChangeView.as_view(), name="api-audit-revert"),

@@ -15,6 +15,8 @@ _LEAST: Final = {
     "max_concurrent_per_key": 1,
     "max_starts": 1,
     "starts_window_seconds": 1,
+    "start_within_seconds": 1,
+    "finish_within_seconds": 1,
     "circuit_min_calls": 1,
     "circuit_window_seconds": 1,
     "circuit_cooldown_seconds": 1,
@@ -31,6 +33,7 @@ _MOST: Final = {
 }
 _MAY_BE_NONE: Final = frozenset(
     {"max_concurrent_runs", "max_starts", "memory_limit_mb", "retain_for_seconds"}
+    | {"start_within_seconds", "finish_within_seconds"}
 )
 # As in jobs.models.DedupMode, which is not loaded before a site is.
 _DEDUP_MODES = ("return_existing", "replace_queued", "keep_last")
@@ -51,6 +54,8 @@ class Policies(TypedDict, total=False):
     max_concurrent_per_key: int
     max_starts: int | None
     starts_window_seconds: int
+    start_within_seconds: int | None
+    finish_within_seconds: int | None
     circuit_failure_rate: float | None
     circuit_min_calls: int
     circuit_window_seconds: int
@@ -71,7 +76,8 @@ class JobDefinition:
     `place` is where it was declared ("demo.jobs.noop, line 12"). Durations are seconds. None means: no
     limit, for ever, or (priority) the default of the trigger kind. `on_lost` says what becomes of a run
     whose worker vanished: "retry" or "fail". `isolated` gives each attempt a process of its own, with at
-    most `memory_limit_mb` of memory. `dedup_key` and `concurrency_key` are templates such as "{customer}", and
+    most `memory_limit_mb` of memory. `start_within_seconds` and `finish_within_seconds`, from being due, are
+    promises whose breach is noted. `dedup_key` and `concurrency_key` are templates such as "{customer}", and
     `dedup_mode` says what becomes of a launch that meets an open run of its key.
     """
 
@@ -92,6 +98,8 @@ class JobDefinition:
     max_concurrent_per_key: int = 1
     max_starts: int | None = None
     starts_window_seconds: int = 60
+    start_within_seconds: int | None = None
+    finish_within_seconds: int | None = None
     circuit_failure_rate: float | None = None
     circuit_min_calls: int = 10
     circuit_window_seconds: int = 60

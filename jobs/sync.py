@@ -76,6 +76,8 @@ def said_by(definition: JobDefinition) -> dict[str, Any]:
         "max_concurrent_per_key": definition.max_concurrent_per_key,
         "max_starts": definition.max_starts,
         "starts_window_seconds": definition.starts_window_seconds,
+        "start_within_seconds": definition.start_within_seconds,
+        "finish_within_seconds": definition.finish_within_seconds,
         "circuit_failure_rate": definition.circuit_failure_rate,
         "circuit_min_calls": definition.circuit_min_calls,
         "circuit_window_seconds": definition.circuit_window_seconds,

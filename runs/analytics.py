@@ -1,8 +1,8 @@
 """How triggers were used in some stretch of time, how that went and when: read from the hourly tallies only."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,15 @@ _ENDED: Final = f"""
         SELECT date_trunc('hour', last_run_at, 'UTC'), job_id, trigger_id, trigger_kind, {DELTA}
         FROM runs_tallydelta WHERE last_run_at >= %(since)s AND last_run_at < %(until)s {{only}}
     ) ended GROUP BY {{keys}}, status"""
+# Summed up by the day in the database: a busy job has thousands of hours in three months.
+_DAILY: Final = f"""
+    SELECT date_trunc('day', hour AT TIME ZONE %(zone)s)::date AS day, {SUMMED} FROM (
+        SELECT hour, {HOURLY} FROM runs_hourlytally
+        WHERE hour >= %(since)s AND hour < %(until)s AND job_id = %(job)s
+        UNION ALL
+        SELECT last_run_at, {DELTA} FROM runs_tallydelta
+        WHERE last_run_at >= %(since)s AND last_run_at < %(until)s AND job_id = %(job)s
+    ) ended GROUP BY day, status"""
 _OF_JOBS: Final = "AND job_id = ANY(%(jobs)s)"
 _OF_TRIGGER: Final = "AND trigger_id = %(trigger)s"
 
@@ -51,7 +60,7 @@ class Use:
     @property
     def total(self) -> Ended:
         """All of them."""
-        return _sum(self.hours.values())
+        return together(self.hours.values())
 
     @property
     def kinds(self) -> dict[str, Ended]:
@@ -108,6 +117,19 @@ def use(stretch: Stretch) -> Use:
     return Use(stretch, hours)
 
 
+def days(job_id: int, *, now: datetime, count: int, zone: ZoneInfo) -> dict[date, Ended]:
+    """How the job's runs ended on each of the `count` days up to today by the clock of `zone`, in one query."""
+    today = now.astimezone(zone).date()
+    found = {today - timedelta(days=ago): Ended() for ago in reversed(range(count))}
+    since = datetime.combine(min(found), time(), tzinfo=zone)
+    values = {"zone": zone.key, "since": since, "until": now + HOUR, "job": job_id}
+    with connection.cursor() as cursor:
+        cursor.execute(_DAILY, values)
+        for day, *line in cursor.fetchall():
+            found.setdefault(day, Ended()).add(line)
+    return found
+
+
 def triggers(stretch: Stretch, *, limit: int) -> list[TriggerUse]:
     """The `limit` triggers that were used most, the most used first, in one query."""
     found: dict[tuple[Any, ...], Ended] = {}
@@ -128,7 +150,8 @@ def _rows(stretch: Stretch, keys: str) -> list[tuple[Any, ...]]:
     return rows
 
 
-def _sum(parts: Collection[Ended]) -> Ended:
+def together(parts: Iterable[Ended]) -> Ended:
+    """All of `parts` as one."""
     total = Ended()
     for part in parts:
         total.join(part)

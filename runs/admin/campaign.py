@@ -11,9 +11,9 @@ from django.utils.safestring import SafeString
 
 from jobs import parameters
 from jobs.buttons import button
+from jobs.keyset import KeysetList
 from jobs.panel import Panel
 from runs import campaigns, launch, orders, progress, tending
-from runs.admin.keyset import KeysetList
 from runs.models import Campaign
 from runs.models.campaign import CAMPAIGN_MOVES, CampaignStatus
 from runs.templatetags.headway import moment

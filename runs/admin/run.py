@@ -15,11 +15,11 @@ from django.utils.safestring import SafeString
 
 from jobs import parameters, priority
 from jobs.buttons import button
+from jobs.keyset import KeysetList
 from jobs.models import Job
 from jobs.panel import run_link
 from runs import causes, launch, lifecycle, urgency
 from runs.admin.columns import RunColumns
-from runs.admin.keyset import KeysetList
 from runs.models import Run
 
 # What a row of the list has no use for, and may be large.

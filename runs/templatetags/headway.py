@@ -1,7 +1,7 @@
 """Tags for pages and admin: status badges, trigger marks, times, durations, strips, icons."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -179,6 +179,26 @@ def strip(results: list[Result]) -> SafeString:
 def slots(results: list[Result]) -> SafeString:
     """What became of the last slots of a schedule, the newest at the right: those without a run are hollow."""
     return _strip(results, most=SLOTS_LENGTH, step=4, noun="slots")
+
+
+@register.simple_tag
+def spark(values: Sequence[int], words: str) -> SafeString:
+    """Numbers as small columns side by side, the oldest at the left; `words` say what they are."""
+    highest = max([*values, 1])
+    bars = format_html_join(
+        "",
+        '<rect class="fill-{}" x="{}" y="{}" width="4" height="{}"/>',
+        (
+            ("blue" if value else "grey", number * 5, 18 - height, height)
+            for number, value in enumerate(values)
+            for height in (max(round(value / highest * 18), 1),)
+        ),
+    )
+    return format_html(
+        '<svg class="strip" width="{0}" height="18" viewBox="0 0 {0} 18" role="img" aria-label="{1}: {2} in all,'
+        ' at most {3}">{4}</svg>',
+        len(values) * 5, words, sum(values), max(values, default=0), bars,
+    )  # fmt: skip
 
 
 def _strip(results: list[Result], *, most: int, step: int, noun: str) -> SafeString:

@@ -30,14 +30,15 @@ def analytics_page(request: HttpRequest) -> HttpResponse:
         raise Http404(f"There is no job {slug!r}.")
     stretch = analytics.last_days(timezone.now(), period, jobs=[job.pk] if job else None)
     used, zone = analytics.use(stretch), ZoneInfo(timezone.get_current_timezone_name())
-    week = use_chart.week(used.by_weekday(zone))
+    week, by_day = use_chart.week(used.by_weekday(zone)), used.by_day(zone)
     context = {
         "periods": PERIODS,
         "period": period,
         "job": job,
         "total": used.total,
         "kinds": used.kinds,
-        "days": use_chart.days(used.by_day(zone), job=slug),
+        "days": use_chart.days(by_day, job=slug),
+        "rates": use_chart.rates(by_day),
         "week": week,
         "weekdays": analytics.WEEKDAYS,
         "busiest": use_chart.busiest(week),

@@ -1,6 +1,7 @@
 """The page /audit/: who changed which job, trigger, key or calendar, from where, and how; and taking it back."""
 
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -34,7 +35,7 @@ def audit(request: HttpRequest) -> HttpResponse:
     rest["after"] = str(page[PAGE_SIZE - 1].pk) if len(page) > PAGE_SIZE else ""
     context = {
         **asked,
-        "changes": [(change, _may_revert(request, change)) for change in page[:PAGE_SIZE]],
+        "changes": [(change, may_revert(person(request), change)) for change in page[:PAGE_SIZE]],
         "older": rest.urlencode() if rest["after"] else "",
         "nouns": NOUNS,
         "here": request.get_full_path(),
@@ -63,8 +64,9 @@ def revert(request: HttpRequest, number: int) -> HttpResponse:
     return back(request, otherwise=reverse("pages:audit"))
 
 
-def _may_revert(request: HttpRequest, change: Change) -> bool:
-    return reverting.is_revertible(change) and person(request).has_perm(reverting.permission(change))
+def may_revert(user: User, change: Change) -> bool:
+    """Whether `user` is offered to take `change` back."""
+    return reverting.is_revertible(change) and user.has_perm(reverting.permission(change))
 
 
 def _is_number(text: str) -> bool:

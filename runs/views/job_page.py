@@ -1,7 +1,9 @@
 """The page of one job: start it, what starts it, how it went, how to start it from outside."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.db.models import OuterRef, Subquery, prefetch_related_objects
@@ -12,12 +14,15 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from jobs import form, priority, retry
+from jobs.changes import Change
 from jobs.models import DedupMode, Job
 from jobs.parameters import InvalidParameters
 from runs import analytics, causes, circuits, launch, retention, strips, tallies
 from runs.durations import duration_words
 from runs.models import Deadline, Run
-from runs.views.access import PAUSE_JOB, RUN_JOB, VIEW_RUNS, back, permitted, person
+from runs.views import job_charts
+from runs.views.access import PAUSE_JOB, RUN_JOB, VIEW_CHANGES, VIEW_RUNS, back, permitted, person
+from runs.views.audit_page import may_revert
 from runs.views.job_call import call_url, curl, python
 from runs.views.job_list import status_of
 from runs.views.launch_form import PREFIX, LaunchForm
@@ -28,6 +33,9 @@ from triggers import dependencies
 from triggers.models import Kind, Reaction, Trigger
 
 HISTORY = 10
+CALENDAR_DAYS = 90
+CALLS = 5
+CHANGES = 5
 BREACHES = 5
 SLOTS = 3
 DAYS = 30
@@ -93,6 +101,7 @@ def _show(request: HttpRequest, job: Job, shown: LaunchForm) -> HttpResponse:
     now = timezone.now()
     status, user = status_of(job, now), person(request)
     triggers = loaded(job.triggers.order_by("id"))
+    last = job_charts.last_runs(job)
     schedules = entries([trigger for trigger in triggers if trigger.kind == Kind.SCHEDULE], now=now)
     newest = list(listed(Run.objects.filter(job=job)).order_by("-pk")[: strips.COUNT])
     context = {
@@ -110,7 +119,6 @@ def _show(request: HttpRequest, job: Job, shown: LaunchForm) -> HttpResponse:
         "followers": [(each, dependencies.described(each, [job])) for each in dependencies.of(job)],
         "remote": next((trigger for trigger in triggers if trigger.kind == Kind.REMOTE), None),
         "counts": tallies.of_job(job.pk),
-        "lately": analytics.use(analytics.last_days(now, DAYS, jobs=[job.pk])).total,
         "days": DAYS,
         "results": strips.of_runs(newest),
         "runs": newest[:HISTORY],
@@ -120,6 +128,8 @@ def _show(request: HttpRequest, job: Job, shown: LaunchForm) -> HttpResponse:
         "breaches": _breaches(job, triggers),
         "edit_url": _edit_url(job) if user.is_staff and user.has_perm("jobs.change_job") else "",
         **_calls(request, job),
+        **_past(request, job, triggers, now),
+        "durations": job_charts.durations(last),
     }
     return render(request, "jobs/job.html", context, status=shown.status)
 
@@ -145,6 +155,23 @@ def _events(triggers: Sequence[Trigger]) -> list[tuple[Trigger, Reaction | None]
 def _calls(request: HttpRequest, job: Job) -> dict[str, Any]:
     url = call_url(request, job)
     return {"curl": curl(url, job), "python": python(url, job)}
+
+
+def _past(request: HttpRequest, job: Job, triggers: Sequence[Trigger], now: datetime) -> dict[str, Any]:
+    """Its days and durations, the last calls of programs, and who changed what for those who may see it."""
+    user, zone = person(request), ZoneInfo(timezone.get_current_timezone_name())
+    remote = [trigger for trigger in triggers if trigger.kind == Kind.REMOTE]
+    calls = Run.objects.filter(trigger__in=remote).select_related("api_key").order_by("-pk")
+    seen = Change.objects.seen_by(user).of(job).select_related("context")[:CHANGES]
+    by_day = analytics.days(job.pk, now=now, count=CALENDAR_DAYS, zone=zone)
+    return {
+        "calendar": job_charts.calendar(by_day),
+        "lately": analytics.together(list(by_day.values())[-DAYS:]),
+        "last_calls": calls[:CALLS],
+        "changes": [(change, may_revert(user, change)) for change in seen]
+        if user.has_perm(VIEW_CHANGES)
+        else None,
+    }
 
 
 def _policies(job: Job) -> list[tuple[str, str]]:

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
-from zoneinfo import available_timezones
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 
 from jobs import wire
+from triggers import cron
 from triggers.models import Occurrence, Trigger
 
 WITHIN: Final = {
@@ -46,8 +46,10 @@ class ScheduleFilters:
         found.view = found._one_of("view", VIEWS) or "list"
         found.state, found.within = found._one_of("state", STATES), found._one_of("within", WITHIN)
         found.zone = found._text("zone")
-        if found.zone and found.zone not in available_timezones():
-            found.errors["zone"] = f"{found.zone!r} is not a time zone: expected one such as Europe/Berlin."
+        try:
+            cron.validate_zone(found.zone or "UTC")
+        except cron.InvalidZone as error:
+            found.errors["zone"] = str(error)
         return found
 
     def _text(self, name: str) -> str:

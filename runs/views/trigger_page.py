@@ -1,6 +1,7 @@
 """The pages of what starts a job: all its triggers together, and one with each time it fired or did not."""
 
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from django.db.models import prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
@@ -12,6 +13,7 @@ from jobs.models import Job
 from runs import analytics, ledger, usage
 from runs.durations import p95
 from runs.stats import Ended
+from runs.views import use_chart
 from runs.views.access import VIEW_RUNS, permitted
 from runs.views.schedule_words import described, policies
 from triggers import dependencies
@@ -61,7 +63,7 @@ def trigger_page(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         rows = rows.filter(pk__lt=int(before))
     found = ledger.entries(list(rows[: PAGE_SIZE + 1]))
     shown = found[:PAGE_SIZE]
-    stretch = analytics.last_days(timezone.now(), DAYS, trigger=trigger.pk)
+    used = analytics.use(analytics.last_days(timezone.now(), DAYS, trigger=trigger.pk))
     prefetch_related_objects([trigger], "upstreams")
     context = {
         "job": job,
@@ -69,7 +71,8 @@ def trigger_page(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "rule": _rule(trigger),
         "policies": policies(trigger) if trigger.kind == Kind.SCHEDULE else "",
         "usage": usage.of_triggers([trigger.pk])[trigger.pk],
-        "lately": analytics.use(stretch).total,
+        "lately": used.total,
+        "rate": use_chart.rate(used.by_day(ZoneInfo(timezone.get_current_timezone_name()))),
         "days": DAYS,
         "entries": shown,
         "late": p95(entry.late for entry in shown if entry.late is not None and entry.run is not None),

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from runs.analytics import WEEKDAYS
 from runs.faces import KINDS
 from runs.stats import Ended
+from runs.views import job_charts
 from runs.views.chart import ORDER
 
 HEIGHT: Final = 100.0
@@ -89,6 +90,58 @@ def days(by_day: Mapping[datetime, Mapping[str, Ended]], *, job: str) -> Days:
         for number, (begin, parts) in enumerate(by_day.items())
     ]
     return Days(shown, kinds, highest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """One kind, or one trigger: how each of its days went (`mood` of `job_charts`), and all of them in words."""
+
+    name: str
+    days: Sequence[job_charts.Day]
+    width: int
+    words: str
+
+
+def rates(by_day: Mapping[datetime, Mapping[str, Ended]]) -> list[Rates]:
+    """How the runs of each kind went on each day, the oldest at the left."""
+    kinds = [kind for kind in KINDS if any(kind in parts for parts in by_day.values())]
+    return [
+        _rates(KINDS[kind], {day: parts.get(kind, Ended()) for day, parts in by_day.items()})
+        for kind in kinds
+    ]
+
+
+def rate(by_day: Mapping[datetime, Mapping[str, Ended]]) -> Rates:
+    """How all runs went on each day."""
+    days = {day: Ended() for day in by_day}
+    for day, parts in by_day.items():
+        for part in parts.values():
+            days[day].join(part)
+    return _rates("", days)
+
+
+def _rates(name: str, days: Mapping[datetime, Ended]) -> Rates:
+    judged = {day: ended.success_rate for day, ended in days.items() if ended.success_rate is not None}
+    total = Ended()
+    for ended in days.values():
+        total.join(ended)
+    worst = min(judged, key=lambda day: judged[day], default=None)
+    told = "no run succeeded or failed"
+    if worst is not None and total.success_rate is not None:
+        told = f"{total.success_rate:.1%} of {total.runs} succeeded"
+        if judged[worst] < 1:
+            told += f"; the worst day {worst:%a %d %b} with {judged[worst]:.0%}"
+    return Rates(
+        name=name,
+        days=[
+            job_charts.Day(
+                number * job_charts.CELL, 0, job_charts.mood(ended), job_charts.day_words(day.date(), ended)
+            )
+            for number, (day, ended) in enumerate(days.items())
+        ],
+        width=len(days) * job_charts.CELL,
+        words=told,
+    )
 
 
 def week(hours: Sequence[Sequence[Ended]]) -> list[list[Cell]]:

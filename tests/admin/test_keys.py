@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from tests.admin.conftest import Login
 from tests.admin.pages import address, form_of, text_of
-from tests.factories import make_job, make_user
+from tests.factories import make_job, make_run, make_user
 from triggers import keys
-from triggers.models import ApiKey
+from triggers.models import ApiKey, KeyUse
 
 LIST = "triggers_apikey_changelist"
 ADD = "triggers_apikey_add"
@@ -180,3 +180,17 @@ def test_a_rate_limit_that_is_none_is_named(boss: Client) -> None:
     issue(boss, rate_limit="5/second", idle_days="30")
     key = ApiKey.objects.get()
     assert (key.rate_limit, key.idle_days) == ("5/second", 30)
+
+
+def test_the_list_and_the_page_show_the_calls_of_a_day_and_the_last_runs(boss: Client) -> None:
+    key, _ = keys.issue(name="ci", owner=make_user())
+    now = timezone.now()
+    KeyUse.objects.create(key=key, job=None, hour=now.replace(minute=0, second=0, microsecond=0), calls=7)
+    run = make_run()
+    run.api_key = key
+    run.save(update_fields=["api_key"])
+    told = 'aria-label="Calls in each of the last 24 hours: 7 in all, at most 7"'
+    assert told in boss.get(address(LIST)).content.decode()
+    page = boss.get(address("triggers_apikey_change", key.pk)).content.decode()
+    assert told in page
+    assert f'<a href="/runs/{run.pk}/">run #{run.pk}</a> of {run.job.name}' in page

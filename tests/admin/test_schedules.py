@@ -1,12 +1,13 @@
 """The admin of schedules and remote triggers: preview, presets, enabling, firing."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import time_machine
 from django.test import Client
+from django.utils import timezone
 
 from runs.models import Run
 from tests.admin.conftest import Login
@@ -233,3 +234,25 @@ def test_a_schedule_is_paused_with_a_reason_and_resumed(boss: Client) -> None:
     assert Trigger.objects.get(pk=schedule.pk).paused_reason == "stocktaking"
     boss.post(address(LIST), {"action": "resume_selected", "_selected_action": [schedule.pk]})
     assert Trigger.objects.get(pk=schedule.pk).paused_at is None
+
+
+def test_missed_slots_are_run_and_dismissed_by_a_schedules_buttons(boss: Client, login: Login) -> None:
+    schedule, other = make_schedule(), make_schedule(name="other")
+    now = timezone.now()
+    for trigger, hours in ((schedule, 1), (schedule, 2), (other, 3)):
+        Occurrence.objects.create(trigger=trigger, slot=now - timedelta(hours=hours), outcome="missed")
+    page = boss.get(address("triggers_schedule_change", schedule.pk)).content.decode()
+    assert f'href="/schedules/{schedule.pk}/"' in page
+    assert "Run missed slots" in page
+    assert "Run missed slots" not in login("triggers.view_trigger").get(
+        address("triggers_schedule_change", schedule.pk)
+    ).content.decode().replace("Run missed slots of selected", "")
+    boss.post(f"{address('triggers_schedule_changelist')}{schedule.pk}/run-missed/")
+    assert set(Occurrence.objects.filter(outcome="due").values_list("trigger", "by")) == {
+        (schedule.pk, "ada")
+    }
+    assert (
+        "Run missed slots" not in boss.get(address("triggers_schedule_change", schedule.pk)).content.decode()
+    )
+    boss.post(f"{address('triggers_schedule_changelist')}{other.pk}/dismiss-missed/")
+    assert Occurrence.objects.get(trigger=other).outcome == "dismissed"

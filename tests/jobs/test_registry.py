@@ -51,6 +51,7 @@ def test_what_is_not_said_has_a_default() -> None:
         """
 
     definition = declared(sold_today, "sold-today")
+    assert (definition.start_within_seconds, definition.finish_within_seconds) == (None, None)
     assert definition.name == "Sold today"
     assert definition.description == "Collects what was sold.\n\nPage by page."
     assert (definition.retry, definition.timeout_seconds) == (RetryPolicy(), 3600)

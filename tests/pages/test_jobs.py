@@ -292,7 +292,7 @@ def test_the_page_costs_few_queries(visitor: Visitor) -> None:
     client = visitor("runs.view_run", "jobs.run_job")
     with CaptureQueriesContext(connection) as queries:
         client.get("/jobs/busy/")
-    assert len(queries) <= 12
+    assert len(queries) <= 14
     assert not any("COUNT(" in query["sql"] or "OFFSET" in query["sql"] for query in queries)
 
 

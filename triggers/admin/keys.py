@@ -1,9 +1,10 @@
 """The admin of API keys: issued with scopes the issuer has, shown once, rotated, revoked instead of deleted."""
 
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,13 +16,15 @@ from django.utils.safestring import SafeString
 
 from jobs.buttons import button
 from jobs.panel import Panel
-from runs.templatetags.headway import icon, moment
+from runs.templatetags.headway import icon, moment, spark
 from triggers import keys
 from triggers.admin.key_form import ApiKeyForm, RotationForm
 from triggers.authentication import scopes_of
-from triggers.key_report import report
+from triggers.key_report import hours, report
 from triggers.models import ApiKey
 from triggers.models.api_key import ApiKeyQuerySet
+
+LAST_RUNS: Final = 5
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -51,12 +54,24 @@ class StateFilter(admin.SimpleListFilter):
         return queryset
 
 
+class KeyList(ChangeList):
+    """A page of keys with their calls in each of the last 24 hours: one query."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Django's page of results, and the calls."""
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        calls = hours(self.result_list, now=timezone.now())
+        for key in self.result_list:
+            key.hours = calls[key.pk]
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(Panel):
     """API keys: one's own, and all of them for superusers."""
 
     form = ApiKeyForm
-    list_display = ["name", "prefix", "owner", "may", "state", "expiry", "used", "launches"]
+    list_display = ["name", "prefix", "owner", "may", "state", "expiry", "used", "calls", "launches"]
     list_filter = [StateFilter]
     list_select_related = ["owner"]
     search_fields = ["name", "public_id"]
@@ -71,6 +86,10 @@ class ApiKeyAdmin(Panel):
         """One's own keys; a superuser sees all."""
         found: QuerySet[ApiKey] = super().get_queryset(request)
         return found if request.user.is_superuser else found.filter(owner=request.user.pk)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """The list that reads what its columns need."""
+        return KeyList
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Without deletion: a deleted key's runs would not say any more who started them."""
@@ -156,6 +175,7 @@ class ApiKeyAdmin(Panel):
         return {
             "report": report(obj, now=now),
             "flags": obj.flags(now),
+            "last_runs": obj.runs.select_related("job").order_by("-pk")[:LAST_RUNS],
             "lost": [scope for scope in obj.scopes if scope not in counted],
         }
 
@@ -252,6 +272,11 @@ class ApiKeyAdmin(Panel):
             "{}; the former secret is valid until {}: {} calls with it since{}",
             moment(key.rotated_at), moment(key.former_until), key.former_calls, last,
         )  # fmt: skip
+
+    @admin.display(description="Calls, 24 h")
+    def calls(self, key: Any) -> SafeString:
+        """Its calls in each of the last 24 hours."""
+        return spark(key.hours, "Calls in each of the last 24 hours")
 
     @admin.display(description="Last used", ordering="last_used_at")
     def used(self, key: ApiKey) -> SafeString:

@@ -20,12 +20,14 @@ from jobs.panel import PauseForm
 from jobs.pausing import PauseRefused
 from runs import strips
 from runs.templatetags.headway import moment, strip
-from triggers import cron, pausing, schedules
+from triggers import cron, ledger, pausing, schedules
 from triggers.admin.form import PRESETS, ScheduleForm
 from triggers.admin.triggering import TriggerPanel
+from triggers.ledger import LedgerRefused
 from triggers.models import Kind, Occurrence, Schedule
 
 CHANGE: Final = "triggers.change_trigger"
+FIRE: Final = "triggers.fire_trigger"
 
 
 class ScheduleList(ChangeList):
@@ -48,12 +50,12 @@ class ScheduleAdmin(TriggerPanel):
     form = ScheduleForm
     list_display = ["__str__", "job_link", "rule", "state", "next_run", "latest", "policies"]
     list_filter = ["enabled", "misfire", "overlap", "calendars"]
-    refusals: ClassVar = (*TriggerPanel.refusals, PauseRefused)
-    actions = [*TriggerPanel.actions, "pause_selected", "resume_selected"]
+    refusals: ClassVar = (*TriggerPanel.refusals, PauseRefused, LedgerRefused)
+    actions = [*TriggerPanel.actions, "pause_selected", "resume_selected", "run_missed_of_selected"]
     search_fields = ["name", "cron", "job__name", "job__slug"]
     search_help_text = "By name, cron text, or the name or slug of the job."
     row_buttons: ClassVar = ["enable", "disable", "fire"]
-    page_buttons: ClassVar = ["fire", "pause", "resume", "enable", "disable"]
+    page_buttons: ClassVar = ["fire", "run_missed", "dismiss_missed", "pause", "resume", "enable", "disable"]
     change_form_template = "admin/triggers/schedule/change_form.html"
     add_form_template = change_form_template
     fieldsets = (
@@ -107,6 +109,37 @@ class ScheduleAdmin(TriggerPanel):
         coming = schedules.upcoming(schedule, after=timezone.now(), count=1)
         next_one = f"{timezone.localtime(coming[0]):%Y-%m-%d %H:%M %Z}" if coming else "never"
         return f"Resumed {schedule.label}: it runs next {next_one}, and nothing is caught up."
+
+    @button(
+        "Run missed slots",
+        permission=FIRE,
+        offered=lambda schedule: schedule.enabled and ledger.missed(schedule).exists(),
+    )
+    def run_missed(self, request: HttpRequest, schedule: Schedule) -> str:
+        """Puts the missed slots in line; beat runs them in their order."""
+        count = ledger.ask_missed(schedule, by=request.user.get_username(), now=timezone.now())
+        return f"Slots of {schedule.label} in line to be run, in their order: {count}."
+
+    @button(
+        "Dismiss missed slots", permission=FIRE, offered=lambda schedule: ledger.missed(schedule).exists()
+    )
+    def dismiss_missed(self, request: HttpRequest, schedule: Schedule) -> str:
+        """Notes that the missed slots are not to be run."""
+        count = ledger.dismiss(schedule, slots=None, by=request.user.get_username())
+        return f"Slots of {schedule.label} dismissed: {count}."
+
+    @admin.action(description="Run missed slots of selected", permissions=["fire"])
+    def run_missed_of_selected(self, request: HttpRequest, chosen: QuerySet[Schedule]) -> None:
+        """Puts the missed slots of each in line."""
+        self.each(request, chosen, lambda schedule: self.run_missed(request, schedule))
+
+    def has_fire_permission(self, request: HttpRequest) -> bool:
+        """By `fire_trigger`."""
+        return request.user.has_perm(FIRE)
+
+    def page_context(self, request: HttpRequest, obj: Schedule) -> dict[str, Any]:
+        """The address of its slots, past and coming."""
+        return {"slots_url": reverse("pages:schedule", args=[obj.pk])}
 
     @admin.action(description="Pause selected", permissions=["change"])
     def pause_selected(self, request: HttpRequest, chosen: QuerySet[Schedule]) -> HttpResponse | None:
