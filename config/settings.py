@@ -191,6 +191,8 @@ ROOT_RATE_LIMIT = env.int("HEADWAY_ROOT_RATE_LIMIT", default=1000)
 LEDGER_DAYS = env.count("HEADWAY_LEDGER_DAYS", default=400, least=0)
 RETAIN_DAYS = env.int("HEADWAY_RETAIN_DAYS", default=0)
 STATISTICS_DAYS = env.int("HEADWAY_STATISTICS_DAYS", default=400)
+# And the trail of who changed what.
+AUDIT_DAYS = env.count("HEADWAY_AUDIT_DAYS", default=0, least=0)
 for _name, _days in (("HEADWAY_RETAIN_DAYS", RETAIN_DAYS), ("HEADWAY_STATISTICS_DAYS", STATISTICS_DAYS)):
     if not 0 <= _days <= 36_500:
         raise ImproperlyConfigured(f"{_name} is {_days}; expected 0 (for ever) to 36500 days.")

@@ -1,24 +1,31 @@
-"""Change: what was changed of a job, trigger, key or calendar: when, by whom, from where, before and after.
+"""Change: what was changed of a job, trigger, key, calendar, lane or campaign: when, by whom, from where, and how.
 
 The database writes it itself (migration 0003), so that the API, the admin, a command and raw SQL are all seen.
 What only the machine counts (versions, last use, next slots) is no change; secrets are dots.
 """
 
+from datetime import datetime
 from typing import Any, ClassVar, Self
 
 import pgtrigger
 from django.contrib.postgres.fields import ArrayField
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
+from pghistory.models import Context
 
 NOUNS = {
     "jobs.job": "job",
     "triggers.trigger": "trigger",
     "triggers.apikey": "API key",
     "triggers.calendar": "calendar",
+    "runs.lane": "lane",
+    "runs.campaign": "campaign",
 }
-KEY = "triggers.apikey"
+KEY, TRIGGER = "triggers.apikey", "triggers.trigger"
+# Lists of an object, each of whose items is put on and taken off by a change of its own.
+PARTS = {TRIGGER: frozenset({"upstreams", "calendars"}), KEY: frozenset({"jobs"})}
+PRUNED_AT_ONCE = 1000
 
 
 class ChangeQuerySet(models.QuerySet["Change"]):
@@ -78,6 +85,11 @@ class Change(models.Model):
         return f"{self.model}:{self.object_id}"
 
     @property
+    def is_part(self) -> bool:
+        """Whether something was put on a list of the object, or taken off."""
+        return self.act != "update" and len(self.fields) == 1 and self.fields[0] in PARTS.get(self.model, ())
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What is known of the request or command behind it."""
         return dict(self.context.metadata) if self.context is not None else {}
@@ -90,12 +102,31 @@ class Change(models.Model):
     @property
     def verb(self) -> str:
         """What was done, in a word."""
+        if self.is_part:
+            return f"{self.fields[0]} {'added' if self.act == 'insert' else 'removed'}"
         return {"insert": "made", "update": "changed", "delete": "deleted"}[self.act]
 
     def differences(self) -> list[tuple[str, Any, Any]]:
         """Each field with its value before and after."""
         before, after = self.before or {}, self.after or {}
         return [(name, before.get(name), after.get(name)) for name in self.fields]
+
+
+def prune(*, before: datetime) -> int:
+    """Deletes up to `PRUNED_AT_ONCE` of the oldest changes that are older than `before`; returns how many.
+
+    Only the oldest are looked at, so that it costs the same however long the trail is.
+    """
+    oldest = list(Change.objects.order_by("pk").values_list("pk", "at", "context")[:PRUNED_AT_ONCE])
+    old = [(pk, context) for pk, at, context in oldest if at < before]
+    if not old:
+        return 0
+    with transaction.atomic(), pgtrigger.ignore("jobs.Change:append_only"):
+        Change.objects.filter(pk__in=[pk for pk, _ in old]).delete()
+        contexts = {context for _, context in old}
+        kept = Change.objects.filter(context__in=contexts).values("context")
+        Context.objects.filter(pk__in=contexts).exclude(pk__in=kept).delete()
+    return len(old)
 
 
 def label_of(obj: models.Model) -> str:

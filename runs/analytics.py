@@ -122,7 +122,7 @@ def days(job_id: int, *, now: datetime, count: int, zone: ZoneInfo) -> dict[date
     today = now.astimezone(zone).date()
     found = {today - timedelta(days=ago): Ended() for ago in reversed(range(count))}
     since = datetime.combine(min(found), time(), tzinfo=zone)
-    values = {"zone": zone.key, "since": since, "until": now + HOUR, "job": job_id}
+    values: dict[str, Any] = {"zone": zone.key, "since": since, "until": now + HOUR, "job": job_id}
     with connection.cursor() as cursor:
         cursor.execute(_DAILY, values)
         for day, *line in cursor.fetchall():

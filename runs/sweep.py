@@ -14,6 +14,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
 
+from jobs import changes
 from runs import (
     deadlines,
     deliveries,
@@ -80,6 +81,7 @@ def run(now: datetime) -> bool:
         partial(_forget, now),
         partial(retention.prune, now),
         partial(key_use.prune, now),
+        partial(_prune_changes, now),
         refill,
         *FOLLOWING,
         *EVENTS,
@@ -122,6 +124,12 @@ def refill() -> None:
         waiting = Run.objects.filter(status=Status.QUEUED, lane=lane).values_list("pk", flat=True)[:most]
         if count := len(waiting):
             dispatch.top_up(lane, count)
+
+
+def _prune_changes(now: datetime) -> None:
+    """Drops what is older in the trail of changes than the site keeps it."""
+    if settings.AUDIT_DAYS:
+        changes.prune(before=now - timedelta(days=settings.AUDIT_DAYS))
 
 
 def _forget(now: datetime) -> None:

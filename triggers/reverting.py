@@ -1,4 +1,7 @@
-"""Reverting: puts the fields of one change back to what they were before it, if nobody changed them since."""
+"""Reverting: takes one change back, if nobody changed the same since.
+
+Changed fields are put back here; what was made, deleted, or put on a list is `triggers.restoring`'s.
+"""
 
 import json
 from typing import Any, Final
@@ -9,49 +12,71 @@ from django.db import connection, transaction
 from django.db.models import Model
 
 from jobs import auditing
-from jobs.changes import KEY, Change
+from jobs.changes import KEY, TRIGGER, Change
 from jobs.expectations import MASK
 from jobs.inputs import unmasked
-from triggers import dependencies
+from triggers import dependencies, restoring
 from triggers.models import ApiKey, Kind, Trigger
+from triggers.restoring import RevertRefused
 
 # What a key may do is settled when it is issued, and what ended it ended it for good.
 _OF_KEYS: Final = frozenset({"name", "networks", "rate_limit", "enabled", "expires_at", "idle_days"})
+REVERTIBLE: Final = frozenset({"jobs.job", TRIGGER, KEY, "triggers.calendar"})
 _NEVER: Final = frozenset({"id", "public_id", "broken_reason"})
-
-
-class RevertRefused(Exception):
-    """A change that can't be taken back; the message says why."""
 
 
 def permission(change: Change) -> str:
     """What somebody needs who takes `change` back."""
     app, _, model = change.model.partition(".")
-    return f"{app}.change_{model}"
+    whole = change.model != KEY and not change.is_part
+    act = {"insert": "delete", "delete": "add"}.get(change.act, "change") if whole else "change"
+    return f"{app}.{act}_{model}"
 
 
 def is_revertible(change: Change) -> bool:
     """Whether `change` is one that can be taken back, if nothing came after it."""
-    return change.act == "update" and not _stays(change)
+    if change.model not in REVERTIBLE:
+        return False
+    if change.act == "update":
+        return not _stays(change)
+    return change.model != KEY or (change.act == "insert" and not change.is_part)
 
 
-def revert(change: Change) -> Model:
-    """Puts the fields of `change` back and returns the object; the trail notes it as a change that reverts.
+def revert(change: Change) -> None:
+    """Takes `change` back; the trail notes that as a change that reverts.
 
-    Raises RevertRefused if the object is gone, a field was changed again, or the old values are not valid any more.
+    Raises RevertRefused if the object is gone, the same was changed again, or the old values are not valid any more.
     """
-    if change.act != "update":
-        raise RevertRefused(f"Only changes can be taken back; here the {change.noun} was {change.verb}.")
-    if stays := _stays(change):
+    if change.model not in REVERTIBLE:
+        raise RevertRefused(f"What was done to a {change.noun} can't be taken back from here.")
+    if change.model == KEY and (change.is_part or change.act == "delete"):
+        raise RevertRefused("What a key may do is settled when it is issued, and its end is final.")
+    if change.act == "update" and (stays := _stays(change)):
         raise RevertRefused(f"{', '.join(stays)} can't be taken back.")
     auditing.note(reverts=change.pk)
-    with transaction.atomic():
-        if change.model == "triggers.trigger":
-            dependencies.lock()  # before the row, in the order in which everybody takes the two
-        found: Model = _object(change)
+    try:
+        with transaction.atomic():
+            if change.model == TRIGGER:
+                dependencies.lock()  # before the row, in the order in which everybody takes the two
+            _take_back(change)
+    except ValidationError as error:
+        raise RevertRefused(f"The old values are not valid any more: {' '.join(error.messages)}") from None
+    except dependencies.CircularDependency as error:
+        raise RevertRefused(str(error)) from None
+
+
+def _take_back(change: Change) -> None:
+    if change.act == "delete" and not change.is_part:
+        restoring.remake(change)
+        return
+    found = _object(change)
+    if change.is_part:
+        restoring.list_item(change, found)
+    elif change.act == "insert":
+        restoring.unmake(change, found)
+    else:
         _lay(found, change)
         _save(found, change)
-    return found
 
 
 def _stays(change: Change) -> list[str]:
@@ -101,13 +126,8 @@ def _row(found: Model) -> dict[str, Any]:
 def _save(found: Any, change: Change) -> None:
     columns = _columns(change)
     names = {columns[name].name for name in change.fields} | ({"updated_at"} & columns.keys())
-    try:
-        found.full_clean()
-        if isinstance(found, Trigger) and found.kind == Kind.DEPENDENCY:
-            dependencies.save(found, upstreams=list(found.upstreams.all()))
-        else:
-            found.save(update_fields=sorted(names))
-    except ValidationError as error:
-        raise RevertRefused(f"The old values are not valid any more: {' '.join(error.messages)}") from None
-    except dependencies.CircularDependency as error:
-        raise RevertRefused(str(error)) from None
+    found.full_clean()
+    if isinstance(found, Trigger) and found.kind == Kind.DEPENDENCY:
+        dependencies.save(found, upstreams=list(found.upstreams.all()))
+    else:
+        found.save(update_fields=sorted(names))

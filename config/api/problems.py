@@ -35,7 +35,7 @@ from triggers.events.base import Rejected, Unreadable
 from triggers.keys import NotRotated
 from triggers.ledger import LedgerRefused
 from triggers.limits import LimitReached
-from triggers.reverting import RevertRefused
+from triggers.restoring import RevertRefused
 from triggers.vault import VaultLocked
 
 log = structlog.get_logger(__name__)

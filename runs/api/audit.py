@@ -75,7 +75,7 @@ class ChangeFilter(FilterSet):
 
 
 class ChangeListView(generics.ListAPIView[Change]):
-    """List changes of jobs, triggers, keys and calendars."""
+    """List changes of jobs, triggers, keys, calendars, lanes and campaigns."""
 
     required_scope = Scope.READ
     required_permission: ClassVar = PERMISSION
@@ -109,8 +109,9 @@ class RevertChangeView(Endpoint):
         needed = reverting.permission(found)
         if not request.user.has_perm(needed):
             raise PermissionDenied(f"The permission {needed} is needed to take this back.")
-        reverted = reverting.revert(found)
-        newest = Change.objects.of(reverted).select_related("context").first()
+        reverting.revert(found)
+        same = Change.objects.filter(model=found.model, object_id=found.object_id)
+        newest = same.select_related("context").first()
         return Response(ChangeSerializer(newest).data)
 
 

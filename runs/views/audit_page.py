@@ -1,4 +1,4 @@
-"""The page /audit/: who changed which job, trigger, key or calendar, from where, and how; and taking it back."""
+"""The page /audit/: who changed which job, trigger, key, calendar, lane or campaign, from where, and taking it back."""
 
 from django.contrib import messages
 from django.contrib.auth.models import User
@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from jobs.changes import NOUNS, Change
 from runs.views.access import VIEW_CHANGES, back, permitted, person
-from triggers import reverting
+from triggers import restoring, reverting
 
 PAGE_SIZE = 50
 
@@ -55,18 +55,20 @@ def revert(request: HttpRequest, number: int) -> HttpResponse:
         raise PermissionDenied(f"You may not take this back: you lack the permission {needed}.")
     try:
         reverting.revert(change)
-    except reverting.RevertRefused as error:
+    except restoring.RevertRefused as error:
         messages.error(request, f"Nothing was taken back. {error}")
     else:
-        messages.success(
-            request, f"Took back the change of {change.noun} {change.title}: {', '.join(change.fields)}."
-        )
+        messages.success(request, f"Took back the change of {change.noun} {change.title}: {_what(change)}.")
     return back(request, otherwise=reverse("pages:audit"))
 
 
 def may_revert(user: User, change: Change) -> bool:
     """Whether `user` is offered to take `change` back."""
     return reverting.is_revertible(change) and user.has_perm(reverting.permission(change))
+
+
+def _what(change: Change) -> str:
+    return ", ".join(change.fields) if change.act == "update" else f"{change.verb} no more"
 
 
 def _is_number(text: str) -> bool:

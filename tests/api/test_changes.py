@@ -9,13 +9,16 @@ from django.contrib.auth.models import Permission
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.utils import timezone
+from pghistory.models import Context
 
+from jobs import changes
 from jobs.changes import Change
 from jobs.models import Job
+from runs.models import Campaign
 from tests.api.conftest import Program, problem, read
-from tests.factories import make_dependency, make_job, make_owner, make_schedule, make_user
-from triggers import keys, reverting
-from triggers.models import ApiKey, Trigger
+from tests.factories import make_dependency, make_job, make_owner, make_run, make_schedule, make_user
+from triggers import keys, restoring, reverting
+from triggers.models import ApiKey, Calendar, Trigger
 
 pytestmark = pytest.mark.django_db
 
@@ -116,7 +119,7 @@ def test_a_change_is_taken_back_unless_the_field_was_changed_again() -> None:
     Job.objects.filter(pk=job.pk).update(max_attempts=3)
     change = newest(job)
     Job.objects.filter(pk=job.pk).update(max_attempts=4)
-    with pytest.raises(reverting.RevertRefused, match="max_attempts was changed again since: it is 4 now"):
+    with pytest.raises(restoring.RevertRefused, match="max_attempts was changed again since: it is 4 now"):
         reverting.revert(change)
     reverting.revert(newest(job))
     reverting.revert(change)
@@ -142,21 +145,19 @@ def test_zones_instants_and_limits_come_back_as_they_were() -> None:
 
 def test_what_can_not_be_taken_back_says_why() -> None:
     job = make_job()
-    with pytest.raises(reverting.RevertRefused, match="here the job was made"):
-        reverting.revert(newest(job))
     key, _ = keys.issue(name="ci", owner=make_user())
     ApiKey.objects.filter(pk=key.pk).update(scopes=["write"])
-    with pytest.raises(reverting.RevertRefused, match="scopes can't be taken back"):
+    with pytest.raises(restoring.RevertRefused, match="scopes can't be taken back"):
         reverting.revert(newest(key))
     ApiKey.objects.filter(pk=key.pk).update(name="other")
     renamed = newest(key)
     keys.revoke(key)
-    with pytest.raises(reverting.RevertRefused, match="is revoked"):
+    with pytest.raises(restoring.RevertRefused, match="is revoked"):
         reverting.revert(renamed)
     Job.objects.filter(pk=job.pk).update(name="Other")
     change = newest(job)
     job.delete()
-    with pytest.raises(reverting.RevertRefused, match="is gone"):
+    with pytest.raises(restoring.RevertRefused, match="is gone"):
         reverting.revert(change)
 
 
@@ -164,7 +165,7 @@ def test_old_values_must_still_be_valid() -> None:
     schedule = make_schedule(cron="0 2 * * *")
     Trigger.objects.filter(pk=schedule.pk).update(cron="nonsense")
     Trigger.objects.filter(pk=schedule.pk).update(cron="0 3 * * *")
-    with pytest.raises(reverting.RevertRefused, match="not valid any more"):
+    with pytest.raises(restoring.RevertRefused, match="not valid any more"):
         reverting.revert(newest(schedule))
 
 
@@ -206,3 +207,140 @@ def test_the_api_lists_changes_and_takes_one_back(program: Program) -> None:
     assert (done["after"], done["details"]["reverts"]) == ({"name": "Before"}, found[0]["id"])
     problem(program.post(f"/api/audit/{found[0]['id']}/revert"), 409, "refused")
     problem(program.get("/api/audit", {"colour": "red"}), 400, "invalid_query")
+
+
+def last(model: str, number: int) -> Change:
+    found = Change.objects.filter(model=model, object_id=number).select_related("context").first()
+    assert found is not None
+    return found
+
+
+def test_what_was_made_goes_again_and_what_was_deleted_comes_back_as_it_was() -> None:
+    schedule = make_schedule(make_job(), cron="5 5 * * *", timezone="Asia/Tokyo", parameters={"city": "Kobe"})
+    calendar = Calendar.objects.create(name="nights", closed="22:00 to 06:00")
+    schedule.calendars.add(calendar)
+    number, public_id = schedule.pk, schedule.public_id
+    made = Change.objects.get(
+        model="triggers.trigger", object_id=number, act="insert", fields__contains=["cron"]
+    )
+    reverting.revert(made)
+    assert not Trigger.objects.filter(pk=number).exists()
+    deleted = Change.objects.get(
+        model="triggers.trigger", object_id=number, act="delete", fields__contains=["cron"]
+    )
+    reverting.revert(deleted)
+    again = Trigger.objects.get(pk=number)
+    assert (again.public_id, again.cron, str(again.timezone), again.parameters) == (
+        public_id,
+        "5 5 * * *",
+        "Asia/Tokyo",
+        {"city": "Kobe"},
+    )
+    assert list(again.calendars.all()) == [calendar]
+    with pytest.raises(restoring.RevertRefused, match="is there again"):
+        reverting.revert(deleted)
+
+
+def test_a_deleted_dependency_comes_back_with_its_upstreams_unless_that_closes_a_circle() -> None:
+    first, second = make_job(slug="a"), make_job(slug="b")
+    trigger = make_dependency(first, job=second)
+    number = trigger.pk
+    trigger.delete()
+    deleted = Change.objects.get(
+        model="triggers.trigger", object_id=number, act="delete", fields__contains=["cron"]
+    )
+    other = make_dependency(second, job=first)
+    with pytest.raises(restoring.RevertRefused, match=" → a"):
+        reverting.revert(deleted)
+    other.delete()
+    reverting.revert(deleted)
+    assert list(Trigger.objects.get(pk=number).upstreams.all()) == [first]
+
+
+def test_an_upstream_or_calendar_is_put_back_and_taken_off() -> None:
+    one, two = make_job(), make_job()
+    trigger = make_dependency(one, two)
+    trigger.edges.filter(job=two).delete()
+    removed = newest(trigger)
+    assert (removed.verb, removed.before) == ("upstreams removed", {"upstreams": two.pk})
+    reverting.revert(removed)
+    assert set(trigger.upstreams.all()) == {one, two}
+    with pytest.raises(restoring.RevertRefused, match="changed again since"):
+        reverting.revert(removed)
+    reverting.revert(newest(trigger))
+    assert set(trigger.upstreams.all()) == {one}
+    schedule, calendar = make_schedule(), Calendar.objects.create(name="nights", closed="22:00 to 06:00")
+    schedule.calendars.add(calendar)
+    reverting.revert(newest(schedule))
+    assert not schedule.calendars.exists()
+
+
+def test_what_is_in_use_or_held_secrets_stays_as_it_is() -> None:
+    used = make_job()
+    make_run(used)
+    with pytest.raises(restoring.RevertRefused, match="is in use"):
+        reverting.revert(newest(used))
+    secret = make_job(
+        schema={"properties": {"token": {"type": "string", "writeOnly": True}}}, defaults={"token": "x"}
+    )
+    number = secret.pk
+    secret.delete()
+    with pytest.raises(restoring.RevertRefused, match="held a secret"):
+        reverting.revert(last("jobs.job", number))
+    edited = make_job()
+    made = newest(edited)
+    Job.objects.filter(pk=edited.pk).update(name="Other")
+    with pytest.raises(restoring.RevertRefused, match="was changed since"):
+        reverting.revert(made)
+    key, _ = keys.issue(name="ci", owner=make_user())
+    reverting.revert(newest(key))
+    key.refresh_from_db()
+    assert key.revoked_at is not None
+    with pytest.raises(restoring.RevertRefused, match="remote trigger"):
+        reverting.revert(newest(used.triggers.get()))
+
+
+def test_who_may_not_delete_a_thing_may_not_take_its_making_back(client: Client) -> None:
+    person = make_user()
+    for codename in ("view_change", "change_trigger"):
+        person.user_permissions.add(Permission.objects.get(codename=codename))
+    client.force_login(person)
+    schedule = make_schedule()
+    assert client.post(f"/audit/{newest(schedule).pk}/revert/").status_code == 403
+    person.user_permissions.add(Permission.objects.get(codename="delete_trigger"))
+    answer = client.post(f"/audit/{newest(schedule).pk}/revert/", {"next": "/audit/"}, follow=True)
+    assert "Took back the change of trigger nightly: made no more." in answer.content.decode()
+    assert not Trigger.objects.filter(pk=schedule.pk).exists()
+
+
+def test_acts_on_lanes_and_campaigns_are_noted_and_progress_is_not(client: Client) -> None:
+    client.force_login(make_owner(username="ada"))
+    client.post("/queues/bulk/pause/", {"reason": "too much"})
+    paused = last("runs.lane", 3)
+    assert (paused.title, paused.by, paused.after and paused.after["paused_reason"]) == (
+        "bulk",
+        "ada",
+        "too much",
+    )
+    campaign = Campaign.objects.create(job=make_job(), name="May", cause="ordered by ada")
+    Campaign.objects.filter(pk=campaign.pk).update(status="expanding")
+    assert last("runs.campaign", campaign.pk).act == "insert"
+    Campaign.objects.filter(pk=campaign.pk).update(rate_per_second=5.0)
+    assert last("runs.campaign", campaign.pk).after == {"rate_per_second": 5}
+    assert "Take back" not in client.get("/audit/", {"model": "runs.campaign"}).content.decode()
+    with pytest.raises(restoring.RevertRefused, match="done to a campaign"):
+        reverting.revert(last("runs.campaign", campaign.pk))
+
+
+def test_the_oldest_changes_go_and_what_is_known_of_their_requests(client: Client) -> None:
+    client.force_login(make_owner(username="ada"))
+    client.post("/queues/bulk/pause/", {"reason": "too much"})
+    contexts, count = Context.objects.count(), Change.objects.count()
+    assert changes.prune(before=timezone.now() - timedelta(days=1)) == 0
+    assert Change.objects.count() == count
+    assert changes.prune(before=timezone.now() + timedelta(seconds=1)) == count
+    assert not Change.objects.exists()
+    assert Context.objects.count() < contexts
+    make_job()
+    with pytest.raises(DatabaseError, match="Cannot update or delete"), transaction.atomic():
+        Change.objects.all().delete()
