@@ -1,5 +1,6 @@
 """The executor of jobs that are Python functions: in the slot's process, or isolated in one of their own."""
 
+import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import partial
@@ -70,7 +71,14 @@ def run_here(definition: JobDefinition, launch: Launch, context: JobContext) -> 
 def _call(definition: JobDefinition, launch: Launch, attempt: Attempt) -> Any:
     arguments = definition.arguments(launch.parameters)
     context = (attempt,) if definition.takes_context else ()
-    return definition.function(*context, **arguments)
+    process = os.getpid()
+    try:
+        return definition.function(*context, **arguments)
+    finally:
+        if os.getpid() != process:
+            # The code forked, and its child came back too: it holds copies of our connections, and would end the
+            # run a second time and go on as a slot.
+            os._exit(0)
 
 
 def _ended_by(error: BaseException, attempt: Attempt, timer: Timer) -> Outcome:

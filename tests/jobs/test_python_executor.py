@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
@@ -466,6 +467,20 @@ def test_a_process_that_dies_is_an_error_that_says_how(
     outcome = failed(run(deed, context, isolated=True))
     assert (outcome.reason, outcome.type) == ("error", "ProcessEnded")
     assert said in outcome.message
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+def test_a_forked_child_that_comes_back_ends_there(context: RecordingContext, isolated: bool) -> None:
+    def come_back_twice() -> str:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads
+            child = os.fork()
+        if child == 0:
+            return "the child"
+        assert os.waitpid(child, 0)[1] == 0
+        return "the parent"
+
+    assert run(come_back_twice, context, isolated=isolated) == Succeeded(result="the parent")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="address space can be limited on Linux only")
