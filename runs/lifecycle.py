@@ -30,7 +30,7 @@ _SETTLING: Final = moving("SELECT {columns} FROM runs_settle(%s::jsonb) r")
 _ATTEMPT = """jsonb_build_array(jsonb_build_object(
     'attempt', {attempt}, 'outcome', {outcome}, 'worker', r.worker, 'queued_at', r.queued_at,
     'started_at', r.started_at, 'finished_at', clock_timestamp(), 'error', {error}))"""
-_INTERRUPTED = _ATTEMPT.format(attempt="r.attempt", outcome="'interrupted'", error="NULL::jsonb")
+_INTERRUPTED = _ATTEMPT.format(attempt="x.attempt", outcome="'interrupted'", error="NULL::jsonb")
 _LOST_ERROR = """jsonb_build_object('type', 'WorkerLost', 'traceback', '', 'message',
     'The worker ' || r.worker || ' vanished in the middle of attempt ' || x.attempt || '.')"""
 _LOST = _ATTEMPT.format(attempt="x.attempt", outcome="'lost'", error=_LOST_ERROR)
@@ -133,17 +133,25 @@ def _settling(settled: Iterable[tuple[Claim, Outcome]], spans: Mapping[int, Span
 
 
 def give_back(held: Iterable[tuple[int, int]]) -> list[Moved]:
-    """Puts claimed runs (id, token) back in the queue without counting the attempt: a worker that stops."""
+    """Puts claimed runs (id, token) back in the queue without counting the attempt: a worker that stops.
+
+    What of a chunk was not announced has not begun, and leaves no trace; the others show an interrupted attempt.
+    """
     update = f"""
         UPDATE runs_run r SET
             status = CASE WHEN r.cancel_requested_at IS NULL THEN 'queued' ELSE 'cancelled' END,
-            attempts = CASE WHEN r.started_at IS NULL THEN r.attempts
-                ELSE r.attempts || {_INTERRUPTED} END,
+            attempts = CASE WHEN x.begun THEN r.attempts || {_INTERRUPTED} ELSE r.attempts END,
             attempt = r.attempt - (r.started_at IS NOT NULL)::int,
             queued_at = clock_timestamp(), started_at = NULL, deadline_at = NULL, progress = NULL,
             process_id = NULL, worker = '',
             finished_at = CASE WHEN r.cancel_requested_at IS NOT NULL THEN clock_timestamp() END
-        FROM unnest(%s::bigint[], %s::bigint[]) AS x(id, token)
+        FROM (
+            SELECT held.id, given.token, held.attempt + (held.started_at IS NULL)::int AS attempt,
+                held.started_at IS NOT NULL OR held.claim_token <= coalesce(p.announced, 0) AS begun
+            FROM unnest(%s::bigint[], %s::bigint[]) AS given(id, token)
+            JOIN runs_run held ON held.id = given.id
+            LEFT JOIN runs_workerprocess p ON p.id = held.process_id
+        ) x
         WHERE r.id = x.id AND r.claim_token = x.token AND r.status = 'running'"""
     pairs = list(held)
     return move(update, [[pair[0] for pair in pairs], [pair[1] for pair in pairs]])

@@ -395,6 +395,22 @@ def test_what_a_dead_slot_had_not_begun_goes_back_without_an_attempt() -> None:
     assert outcomes == [("queued", 1, 1, ["lost"]), ("queued", 1, 1, ["lost"]), ("queued", 0, 0, [])]
 
 
+def test_what_a_stopping_slot_had_announced_is_given_back_with_a_trace() -> None:
+    job = make_job()
+    begun, announced, untouched = (make_run(job, priority=100) for _ in range(3))
+    slot = make_slot()
+    claims = lifecycle.claim(Wish(lane="bulk", limit=3, begun=1, process_id=slot.pk, worker="w@test:1"))
+    live = workers.Slot(process_id=slot.pk, name="w@test:1")
+    workers.announce(live, token=claims[1].token, run_ids=[announced.pk])
+    lifecycle.give_back([(claimed.id, claimed.token) for claimed in claims])
+    outcomes = []
+    for run in (begun, announced, untouched):
+        run.refresh_from_db()
+        outcomes.append((run.status, run.attempt, [(a["attempt"], a["outcome"]) for a in run.history()]))
+    interrupted = ("queued", 0, [(1, "interrupted")])
+    assert outcomes == [interrupted, interrupted, ("queued", 0, [])]
+
+
 def test_a_slice_learns_at_its_announcement_what_is_to_be_cancelled_and_whether_it_may_begin() -> None:
     run = make_run(priority=100)
     slot = make_slot()

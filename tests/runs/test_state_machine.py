@@ -1,7 +1,11 @@
-"""The state machine of a run, walked at random against PostgreSQL: nothing lost, nothing twice, nothing by a zombie."""
+"""The state machine of a run, walked at random against PostgreSQL: nothing lost, nothing twice, nothing by a zombie.
+
+High runs are claimed one by one and bulk runs in chunks, of which a slot announces what it begins. That this model
+notices what it must was tried by breaking claim, settlement, rescue, cancel and the ways back, one line at a time.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -30,12 +34,33 @@ from tests.factories import make_job, make_run, make_slot
 
 pytestmark = pytest.mark.django_db
 
+HOUR = timedelta(hours=1)
+DELAYED = {"retry_first_delay_seconds": 3600, "retry_longest_delay_seconds": 3600}
 OUTCOMES: dict[str, Callable[[], Outcome]] = {
     "succeeded": Succeeded,
     "error": lambda: Failed(reason="error", type="ValueError", message="no"),
-    "waiting": lambda: Waiting(resume_at=timezone.now(), next_step="next", state={}),
+    "waiting": lambda: Waiting(resume_at=timezone.now() + HOUR, next_step="next", state={}),
     "cancelled": Cancelled,
 }
+
+
+@dataclass
+class Seat:
+    """What is true of one slot: whether its worker's lease holds, and what it said last that it begins."""
+
+    pk: int
+    holds: bool = True
+    ended: bool = False
+    stopping: bool = False
+    announced: int = 0
+
+    @property
+    def is_alive(self) -> bool:
+        return self.holds and not self.ended
+
+    @property
+    def may_claim(self) -> bool:
+        return self.is_alive and not self.stopping
 
 
 @dataclass
@@ -46,11 +71,22 @@ class Expected:
     priority: int
     status: Status = Status.QUEUED
     token: int | None = None
-    slot: int | None = None
+    slot: int = 0
+    begun: bool = False  # of a chunk, what is not announced has not
+    due: bool = False
     failed: int = 0
     lost: int = 0
     asked: bool = False
     outcomes: list[str] = field(default_factory=list)
+
+    @property
+    def lane(self) -> str:
+        return "bulk" if self.priority == 100 else "high"
+
+    @property
+    def next_attempt(self) -> int:
+        """What is interrupted by a stop does not count."""
+        return 1 + sum(outcome != "interrupted" for outcome in self.outcomes)
 
     def ends(self, outcome: str) -> None:
         """The attempt under way ended like this."""
@@ -61,19 +97,33 @@ class Expected:
         self.outcomes.append(outcome)
         next_status = Status.WAITING if outcome == "waiting" else Status.SCHEDULED
         ended = Status.FAILED if outcome == "error" else outcome
-        self.status = next_status if again else Status(ended)
+        self.status, self.due = next_status if again else Status(ended), False
 
     def is_lost(self) -> None:
         """Its slot is dead, and somebody has seen it."""
+        self.status = Status.CANCELLED if self.asked else Status.QUEUED
+        if not self.begun:
+            return
         self.lost += 1
+        outcome = "cancelled" if self.asked else "lost"
         poisoned = self.lost >= site.LOST_ATTEMPTS_LIMIT
-        if self.asked:
-            self.status, outcome = Status.CANCELLED, "cancelled"
-        elif poisoned or self.job.on_lost == "fail":
+        if not self.asked and (poisoned or self.job.on_lost == "fail"):
             self.status, outcome = Status.FAILED, "poisoned" if poisoned else "worker_lost"
-        else:
-            self.status, outcome = Status.QUEUED, "lost"
         self.outcomes.append(outcome)
+
+    def is_given_back(self) -> None:
+        """Its worker stops before it has ended."""
+        self.status = Status.CANCELLED if self.asked else Status.QUEUED
+        if self.begun:
+            self.outcomes.append("interrupted")
+
+    def is_completed(self, status: str) -> None:
+        """A program says how it ended."""
+        # An attempt that waited was recorded when it began to wait, and one that had not begun is none.
+        if self.status == Status.QUEUED or (self.status == Status.RUNNING and self.begun):
+            self.outcomes.append("error" if status == "failed" else status)
+        self.failed += status == "failed"
+        self.status = Status(status)
 
 
 class Machine(RuleBasedStateMachine):
@@ -81,60 +131,100 @@ class Machine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """Two jobs that take a loss differently, and a slot."""
-        self.jobs = [make_job(max_attempts=2), make_job(on_lost="fail")]
+        """Two jobs that take a loss differently, and slots."""
+        self.jobs = [make_job(max_attempts=2, **DELAYED), make_job(on_lost="fail", **DELAYED)]
         self.runs: dict[int, Expected] = {}
-        self.slots: dict[int, bool] = {}  # whether its worker's lease holds, by the slot's id
+        self.slots: dict[int, Seat] = {}
         self.claims: list[Claim] = []
+        self.owners: dict[int, int] = {}  # which slot was given a token
         self.newest_token = 0
         self.a_worker_starts()
         self.a_worker_starts()
-        for number in range(4):
-            self.somebody_launches(number % 2, 5)
+        for number in range(8):
+            self.somebody_launches(number % 2, 5 if number < 4 else 100)
 
     def __init__(self) -> None:
         super().__init__()
         self.around = transaction.atomic()
         self.around.__enter__()
 
-    @rule(job=st.sampled_from([0, 1]), priority=st.integers(1, 9))
+    @rule(job=st.sampled_from([0, 1]), priority=st.integers(1, 9) | st.just(100))
     def somebody_launches(self, job: int, priority: int) -> None:
         run = make_run(self.jobs[job], priority=priority)
         self.runs[run.pk] = Expected(self.jobs[job], priority)
 
-    @precondition(lambda self: len(self.slots) < 6 and not any(self.slots.values()))
+    @precondition(
+        lambda self: len(self.slots) < 6 and not any(each.may_claim for each in self.slots.values())
+    )
     @rule()
     def a_worker_starts(self) -> None:
-        self.slots[make_slot().pk] = True
+        pk = make_slot().pk
+        self.slots[pk] = Seat(pk)
 
     @rule(data=st.data(), outcomes=st.lists(st.sampled_from(sorted(OUTCOMES)), max_size=3))
     def a_slot_works(self, data: st.DataObject, outcomes: list[str]) -> None:
         """It claims, and settles what it has as it claims what is next; the last claim it keeps."""
         self.what_is_due_is_retried_or_resumed()
-        slot = data.draw(st.sampled_from(sorted(self.slots)))
+        slot = self._some_slot(data)
         claims = lifecycle.claim(_wish(slot))
         self._claimed(slot, claims)
         for outcome in outcomes:
             if claims:
                 claims = self._settle_and_claim(claims[0], outcome, slot)
 
+    @rule(data=st.data(), limit=st.integers(2, 4), begun=st.integers(1, 3), place=st.integers(0, 3))
+    def a_slot_takes_a_chunk(self, data: st.DataObject, limit: int, begun: int, place: int) -> None:
+        """Behind the first few, what it has claimed has not begun, until it says so."""
+        slot = self._some_slot(data)
+        wish = replace(_wish(slot), lane="bulk", limit=limit, begun=begun)
+        claims = lifecycle.claim(wish)
+        self._claimed(slot, claims, wish)
+        if begun <= place < len(claims):
+            self._begin(claims[place])
+
+    @precondition(lambda self: self.claims)
     @rule(data=st.data())
-    def a_worker_beats(self, data: st.DataObject) -> None:
-        slot = data.draw(st.sampled_from(sorted(self.slots)))
-        assert workers.renew(_worker_of(slot)) is self.slots[slot]
+    def a_slot_begins_what_it_has_claimed(self, data: st.DataObject) -> None:
+        self._begin(self._some_claim(data))
+
+    def _begin(self, claim: Claim) -> None:
+        seat = self.slots[self.owners[claim.token]]
+        if claim.token <= seat.announced:
+            return  # it never goes back
+        cancelled = workers.announce(workers.Slot(seat.pk, ""), token=claim.token, run_ids=[claim.id])
+        expected = self.runs[claim.id]
+        assert cancelled == (({claim.id} if expected.asked else set()) if seat.is_alive else None)
+        if seat.is_alive:
+            seat.announced = claim.token
+            for each in self._running():
+                each.begun |= each.slot == seat.pk and (each.token or 0) <= claim.token
 
     @rule(data=st.data())
-    def a_worker_falls_silent_for_longer_than_its_lease(self, data: st.DataObject) -> None:
-        slot = data.draw(st.sampled_from(sorted(self.slots)))
-        self.slots[slot] = False
-        past = timezone.now() - timedelta(seconds=1)
-        Worker.objects.filter(pk=_worker_of(slot)).update(lease_until=past)
+    def a_worker_beats(self, data: st.DataObject) -> None:
+        slot = self._some_slot(data)
+        assert workers.renew(_worker_of(slot)) is self.slots[slot].holds
+
+    @rule(data=st.data(), how=st.sampled_from(["falls silent", "dies", "stops"]))
+    def a_worker_falls_silent_for_longer_than_its_lease_or_dies_or_stops(
+        self, data: st.DataObject, how: str
+    ) -> None:
+        slot = self._some_slot(data)
+        worker = _worker_of(slot)
+        if how == "falls silent":
+            self.slots[slot].holds = False
+            Worker.objects.filter(pk=worker).update(lease_until=timezone.now() - timedelta(seconds=1))
+        elif how == "dies":
+            self.slots[slot].ended = True
+            workers.end_processes(worker, alive=())
+        else:
+            self.slots[slot].stopping = True
+            workers.stop(worker)
 
     @rule()
     def the_sweep_rescues(self) -> None:
         lifecycle.rescue()
         for expected in self._running():
-            if not self.slots[expected.slot or 0]:
+            if not self.slots[expected.slot].is_alive:
                 expected.is_lost()
 
     @precondition(lambda self: self.claims)
@@ -149,11 +239,9 @@ class Machine(RuleBasedStateMachine):
     def a_worker_that_stops_gives_back(self, data: st.DataObject) -> None:
         claim = self._some_claim(data)
         moved = lifecycle.give_back([(claim.id, claim.token)])
-        expected = self.runs[claim.id]
         assert len(moved) == self._holds(claim)
         if moved:
-            expected.status = Status.CANCELLED if expected.asked else Status.QUEUED
-            expected.outcomes.append("interrupted")
+            self.runs[claim.id].is_given_back()
 
     @precondition(lambda self: self.runs)
     @rule(data=st.data())
@@ -165,10 +253,26 @@ class Machine(RuleBasedStateMachine):
         if expected.status not in (*FINAL, Status.RUNNING):
             expected.status = Status.CANCELLED
 
+    @rule(data=st.data(), status=st.sampled_from(["succeeded", "failed"]))
+    def a_program_says_how_a_run_ended(self, data: st.DataObject, status: str) -> None:
+        number = data.draw(st.sampled_from(sorted(self.runs)))
+        expected = self.runs[number]
+        moved = lifecycle.complete(number, status=status, result=None, error=None, by="a test")
+        assert len(moved) == (expected.status in (Status.QUEUED, Status.RUNNING, Status.WAITING))
+        if moved:
+            expected.is_completed(status)
+
+    @rule()
+    def an_hour_passes(self) -> None:
+        Run.objects.filter(due_at__isnull=False).update(due_at=timezone.now())
+        for expected in self.runs.values():
+            expected.due = True
+        self.what_is_due_is_retried_or_resumed()
+
     def what_is_due_is_retried_or_resumed(self) -> None:
         lifecycle.enqueue()
         for expected in self.runs.values():
-            if expected.status in (Status.SCHEDULED, Status.WAITING):
+            if expected.status in (Status.SCHEDULED, Status.WAITING) and expected.due:
                 expected.status = Status.QUEUED
 
     @invariant()
@@ -180,6 +284,7 @@ class Machine(RuleBasedStateMachine):
             recorded = [each["outcome"] for each in row.history() if each["outcome"] != "running"]
             told: tuple[Any, ...] = (row.status, row.lost_attempts, row.failed_attempts, recorded)
             assert told == (expected.status, expected.lost, expected.failed, expected.outcomes)
+            assert (row.cancel_requested_at is not None) == expected.asked
 
     def teardown(self) -> None:
         """Whatever happened: with one good worker all runs come to an end, and are counted."""
@@ -191,44 +296,58 @@ class Machine(RuleBasedStateMachine):
             self.around.__exit__(None, None, None)
 
     def _bring_to_an_end(self) -> None:
-        for slot in self.slots:
-            self.slots[slot] = False
+        for seat in self.slots.values():
+            seat.holds = False
         Worker.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
         self.the_sweep_rescues()
-        self.what_is_due_is_retried_or_resumed()
+        self.an_hour_passes()
         slot = make_slot().pk
-        self.slots[slot] = True
-        claims = lifecycle.claim(_wish(slot))
-        self._claimed(slot, claims)
-        while claims:
-            claims = self._settle_and_claim(claims[0], "succeeded", slot)
+        self.slots[slot] = Seat(slot)
+        for lane in ("high", "bulk"):
+            wish = replace(_wish(slot), lane=lane)
+            claims = lifecycle.claim(wish)
+            self._claimed(slot, claims, wish)
+            while claims:
+                claims = self._settle_and_claim(claims[0], "succeeded", slot, wish)
         self.every_run_is_where_it_must_be_with_each_attempt_recorded()
         assert all(expected.status in FINAL for expected in self.runs.values())
         counted = tallies.of_jobs([job.pk for job in self.jobs])
         assert sum(counts.run_count for counts in counted.values()) == len(self.runs)
 
-    def _settle_and_claim(self, claim: Claim, outcome: str, slot: int) -> list[Claim]:
-        settled = [(claim, OUTCOMES[outcome]())]
-        moved, claims = lifecycle.settle_and_claim(settled, spans={}, wish=_wish(slot))
+    def _settle_and_claim(
+        self, claim: Claim, outcome: str, slot: int, wish: Wish | None = None
+    ) -> list[Claim]:
+        wish = wish or _wish(slot)
+        moved, claims = lifecycle.settle_and_claim([(claim, OUTCOMES[outcome]())], spans={}, wish=wish)
         assert len(moved) == self._settled(claim, outcome)
-        self._claimed(slot, claims)
+        self._claimed(slot, claims, wish)
         return claims
 
     def _some_claim(self, data: st.DataObject) -> Claim:
         """The newest claim mostly, or one that may be long over."""
         return data.draw(st.just(self.claims[-1]) | st.sampled_from(self.claims))
 
-    def _claimed(self, slot: int, claims: list[Claim]) -> None:
-        queued = [number for number, each in self.runs.items() if each.status == Status.QUEUED]
-        best = min(queued, key=lambda number: (self.runs[number].priority, number), default=None)
-        wanted = [best] if best is not None and self.slots[slot] else []
-        assert [claim.id for claim in claims] == wanted
-        for claim in claims:
+    def _some_slot(self, data: st.DataObject) -> int:
+        return data.draw(st.sampled_from(sorted(self.slots)))
+
+    def _claimed(self, slot: int, claims: list[Claim], wish: Wish | None = None) -> None:
+        wish = wish or _wish(slot)
+        queued = [
+            (each.priority, number)
+            for number, each in self.runs.items()
+            if each.status == Status.QUEUED and each.lane == wish.lane
+        ]
+        best = [number for _, number in sorted(queued)[: wish.limit]]
+        assert [claim.id for claim in claims] == (best if self.slots[slot].may_claim else [])
+        for place, claim in enumerate(claims):
             assert claim.token > self.newest_token
+            assert claim.attempt == self.runs[claim.id].next_attempt
             self.newest_token = claim.token
             self.claims.append(claim)
+            self.owners[claim.token] = slot
             expected = self.runs[claim.id]
             expected.status, expected.token, expected.slot = Status.RUNNING, claim.token, slot
+            expected.begun = wish.begun is None or place < wish.begun
 
     def _settled(self, claim: Claim, outcome: str) -> bool:
         held = self._holds(claim)
@@ -254,8 +373,8 @@ def _worker_of(slot: int) -> int:
 
 def test_whatever_happens_in_whatever_order_no_run_is_lost_or_moved_by_who_lost_his_claim() -> None:
     modest = settings(
-        max_examples=12,
-        stateful_step_count=15,
+        max_examples=15,
+        stateful_step_count=20,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
