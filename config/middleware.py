@@ -1,7 +1,9 @@
-"""What happens to a request around Django's own work: health answers, the API's last slash, a page for 405."""
+"""What happens to a request around Django's own work: health answers, the API's last slash, bodies that are too
+large, a page for 405."""
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
@@ -22,6 +24,30 @@ class ApiSlashMiddleware:
             request.path_info = request.path_info.rstrip("/")
             request.path = request.path.rstrip("/")
         return self.get_response(request)
+
+
+class BodySizeMiddleware:
+    """Refuses a page's body that is announced as too large before anything reads it: Django caps no uploaded file.
+
+    A view that takes files says so (`takes_files`), and may be sent as much as a campaign. The API's views look at
+    their bodies themselves, because some of them read them a piece at a time.
+    """
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., HttpResponse], *arguments: object
+    ) -> HttpResponse | None:
+        announced = request.META.get("CONTENT_LENGTH") or "0"
+        takes_files = getattr(view, "takes_files", False)
+        limit = settings.CAMPAIGN_BODY_LIMIT if takes_files else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if request.path_info.startswith("/api/") or not announced.isdigit() or int(announced) <= limit:
+            return None
+        return render(request, "413.html", {"announced": int(announced), "limit": limit}, status=413)
 
 
 class AuditMiddleware:

@@ -50,6 +50,12 @@ ACTS = {
 }
 
 
+def takes_files(view: View) -> View:
+    """Lets the body of a page's form be as large as a campaign's (`config.middleware`); the outermost decorator."""
+    view.takes_files = True  # type: ignore[attr-defined]
+    return view
+
+
 def permitted(permission: str) -> Callable[[View], View]:
     """Lets a view be called by people with `permission` only.
 

@@ -19,13 +19,14 @@ from runs import ordering, orders, streams, tending
 from runs.launch import LaunchRefused
 from runs.models import RecipientList
 from runs.orders import InvalidRecipients
-from runs.views.access import RUN_JOB, permitted, person
+from runs.views.access import RUN_JOB, permitted, person, takes_files
 
 JOBS_OFFERED: Final = 500
 LISTS_OFFERED: Final = 500
 _PASSED_ON: Final = ("job", "name", "parameters", "canary")
 
 
+@takes_files
 @permitted(RUN_JOB)
 @require_http_methods(["GET", "POST"])
 def order_campaign(request: HttpRequest) -> HttpResponse:

@@ -6,6 +6,7 @@ from django.db import connection
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from jobs.executors import Failed, Succeeded
 from jobs.models import Job
@@ -284,3 +285,20 @@ def test_the_page_takes_few_queries(ada: Client, job: Job) -> None:
     with CaptureQueriesContext(connection) as queries:
         ada.get(f"/campaigns/{campaign.pk}/")
     assert len(queries) <= 12, [query["sql"][:90] for query in queries]
+
+
+def test_a_body_beyond_the_cap_is_a_413_with_the_cap_and_is_not_read(
+    ada: Client, job: Job, settings: Settings
+) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE, settings.CAMPAIGN_BODY_LIMIT = 1024, 4096
+    form = {"job": "send", "name": "s"}
+
+    def sent(path: str, size: int) -> HttpResponse:
+        return ada.post(path, {**form, "file": SimpleUploadedFile("p.csv", b"key\n" + b"x" * size)})  # type: ignore[return-value]
+
+    answer = sent("/campaigns/new/", 4096)
+    assert answer.status_code == 413
+    assert "takes 4.0 KB at most" in words(answer)
+    assert sent("/campaigns/new/", 2048).status_code != 413
+    assert sent("/jobs/send/", 2048).status_code == 413
+    assert not Campaign.objects.filter(total__gt=1).exists()
