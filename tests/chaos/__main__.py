@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -16,11 +17,11 @@ from typing import TYPE_CHECKING
 import tests.servers as own
 
 if TYPE_CHECKING:
-    from tests.chaos.faults import Fault, Sizes
+    from tests.chaos.faults import Fault
+    from tests.chaos.sizes import Sizes
     from tests.chaos.tally import Row
 
 DATABASE = "chaos"
-LEASES = {"deployment": 45.0, "short": 6.0}
 
 
 def main() -> int:
@@ -35,25 +36,24 @@ def main() -> int:
 
     django.setup()
     from tests.chaos import faults
-    from tests.chaos.tally import table
+    from tests.chaos.tally import head, lines_of
 
     wanted = options.only or list(faults.ALL)
-    lease = LEASES["deployment" if options.deployment_times else "short"]
-    sizes = faults.Sizes(
-        rounds=options.rounds,
-        scale=options.scale,
-        lease=lease,
-        freeze=40.0 if options.deployment_times else 8.0,
+    sizes = _sizes(options)
+    print(
+        f"seed {seed}, lease {sizes.lease:g} s, {sizes.rounds} rounds, {os.cpu_count()} CPUs, "
+        f"load {os.getloadavg()[0]:.1f}",
+        flush=True,
     )
-    print(f"seed {seed}, lease {lease:g} s, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}", flush=True)
     _make_template()
     rows = []
+    print(head(), flush=True)
     for name in wanted:
         began = time.monotonic()
         # A seed of its own, so that one row can be repeated alone.
         rows.append(_row(name, faults.ALL[name], sizes, random=Random(f"{seed}/{name}")))
-        print(f"{name}: {time.monotonic() - began:.0f} s, {'ok' if rows[-1].holds else 'WRONG'}", flush=True)
-    print(table(rows))
+        print(lines_of(rows[-1]), flush=True)
+        print(f"  {name}: {time.monotonic() - began:.0f} s", flush=True)
     return 0 if all(row.holds for row in rows) else 1
 
 
@@ -61,12 +61,20 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("only", nargs="*", help="the rows to run (default: all)")
     parser.add_argument("--seed", type=int, help="repeats what a run with this seed chose")
-    parser.add_argument("--rounds", type=int, default=12, help="how often each fault happens (default: 12)")
-    parser.add_argument("--scale", type=float, default=2.0, help="how much work a round has (default: 2)")
     parser.add_argument(
-        "--deployment-times", action="store_true", help="leases and freezes as long as in a deployment"
+        "--full", action="store_true", help="as often and as long as docs/reliability.md promises"
     )
+    parser.add_argument("--rounds", type=int, help="how often workers, slots and beats are killed")
+    parser.add_argument("--scale", type=float, help="how much work a round has")
     return parser.parse_args()
+
+
+def _sizes(options: argparse.Namespace) -> "Sizes":
+    from tests.chaos.sizes import FULL, SHORT
+
+    told = {name: getattr(options, name) for name in ("rounds", "scale")}
+    changes = {name: value for name, value in told.items() if value is not None}
+    return replace(FULL if options.full else SHORT, **changes)
 
 
 def _make_template() -> None:
@@ -110,10 +118,16 @@ def _row(name: str, fault: "Fault", sizes: "Sizes", *, random: Random) -> "Row":
 
 
 def _times(sizes: "Sizes") -> dict[str, str]:
-    """A deployment's own times, where those are asked for."""
-    if sizes.lease != LEASES["deployment"]:
+    """A deployment's own times at full size; what a test's site is told else is shorter."""
+    if not sizes.is_long:
         return {}
-    return {"HEADWAY_LEASE_SECONDS": "45", "HEADWAY_HEARTBEAT_SECONDS": "10", "HEADWAY_SWEEP_SECONDS": "2"}
+    return {
+        "HEADWAY_LEASE_SECONDS": "45",
+        "HEADWAY_HEARTBEAT_SECONDS": "10",
+        "HEADWAY_SWEEP_SECONDS": "2",
+        "HEADWAY_CANCEL_GRACE_SECONDS": "4",
+        "HEADWAY_STOP_GRACE_SECONDS": "25",
+    }
 
 
 if __name__ == "__main__":

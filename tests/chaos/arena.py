@@ -8,21 +8,26 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+import httpx2
 from django.db import connection, transaction
 
 from config import programs
 from config.children import end, kill_group
 from jobs.models import Job
-from runs import causes, launch
+from runs import causes, launch, sweep
 from runs.models import Heartbeat, Run, Worker, WorkerProcess
 from tests.chaos.ledger.crashes import FOLDER, KILLED, ROLE
 from tests.chaos.ledger.jobs import SLUG
+from tests.factories import make_owner
 from tests.servers import Servers
 from tests.site import Site
+from triggers import keys
+from triggers.models import Scope
 
 WORKERS: Final[Mapping[str, tuple[str, int]]] = {
     "high": ("high", 2),
@@ -31,7 +36,7 @@ WORKERS: Final[Mapping[str, tuple[str, int]]] = {
 }
 # For a machine that is busy with other things.
 START_SECONDS: Final = 120.0
-SCHEMA: Final = {"type": "object", "properties": {"seconds": {"type": "number"}}}
+SCHEMA: Final = {"type": "object", "properties": {"seconds": {"type": "number"}, "note": {"type": "string"}}}
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 # How many runs of each priority one load has, and how long (seconds) each of them works at most.
 LOAD: Final = ((1, 6, 0.4), (50, 3, 0.4), (100, 60, 0.02))
@@ -48,7 +53,8 @@ class Arena:
     started: dict[str, tuple[str, int]] = field(default_factory=dict)
     faults: list[tuple[float, float]] = field(default_factory=list)
     runs: list[int] = field(default_factory=list)
-    launch_seconds: list[float] = field(default_factory=list)
+    url: str = ""  # of the web server, if one was started, and a key that may do everything there
+    key: str = ""
 
     def __post_init__(self) -> None:
         self.site.environment |= {
@@ -69,9 +75,9 @@ class Arena:
             program = programs.worker(name, lanes=lanes, slots=slots, migrated=self.site.migrated)
             self.site._start(program, ready=lambda: True)
         ready = Worker.objects.filter(ready_at__isnull=False).exclude(pk__in=known)
-        assert self.wait_for(lambda: ready.count() >= len(workers), seconds=START_SECONDS), [
-            self.site.log(f"worker-{name}") for name in workers
-        ]
+        # One that is killed by its first job is never ready.
+        up = self.wait_for(lambda: ready.count() >= len(workers) or bool(self.dead()), seconds=START_SECONDS)
+        assert up, [self.site.log(f"worker-{name}") for name in workers]
 
     def restart(self, name: str) -> None:
         """Starts a worker anew that was killed."""
@@ -84,6 +90,13 @@ class Arena:
         known = beats.count()
         self.site._start(program, ready=lambda: True)
         assert self.wait_for(lambda: beats.count() > known, seconds=START_SECONDS), self.site.log(name)
+
+    def start_web(self) -> None:
+        """Starts a web server, or starts it anew after it was killed, and waits until it answers."""
+        self.url = self.site.start_web()
+        self.key = self.key or keys.issue(name="chaos", owner=make_owner(), scopes=Scope.values)[1]
+        answer = httpx2.get(f"{self.url}/healthz", timeout=START_SECONDS)
+        assert answer.status_code == 200, self.site.log("web")
 
     def kill_all_of(self, name: str) -> None:
         """`kill -9` of a worker with its heartbeat process and slots, as when a machine fails."""
@@ -119,11 +132,9 @@ class Arena:
                     self.launch(priority=priority, seconds=round(self.random.uniform(0, longest), 3))
 
     def launch(self, *, priority: int = 1, seconds: float = 0.0, job: Job | None = None) -> int:
-        """Launches one run and notes how long that took its caller."""
+        """Launches one run."""
         request = launch.Request(priority=priority, parameters={"seconds": seconds} if seconds else {})
-        began = time.monotonic()
         run = launch.launch(job or self.job, cause=causes.manual(), request=request).run
-        self.launch_seconds.append(time.monotonic() - began)
         self.runs.append(run.pk)
         return run.pk
 
@@ -154,6 +165,10 @@ class Arena:
         return True
 
     # --- Servers ------------------------------------------------------------------------------------
+    def now(self) -> datetime:
+        """The time by the database's clock."""
+        return sweep.database_now()
+
     def restart_postgres(self) -> None:
         """PostgreSQL's immediate shutdown, as after a power cut, and its start."""
         connection.close()

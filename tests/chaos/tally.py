@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -47,6 +47,14 @@ class Row:
         """Whether each zero is zero."""
         return not (self.lost or self.unnoticed or self.zombies or self.wrong)
 
+    def must_recover_within(self, seconds: float, *, what: str = "the next attempt") -> None:
+        """Wrong unless ninety-nine in a hundred recoveries took no longer."""
+        slowest = percentile(self.recoveries, 99)
+        if slowest is not None and slowest > seconds:
+            self.wrong.append(
+                f"{what} began p99 {slowest:.1f} s after the fault; expected {seconds:g} s at most"
+            )
+
     def cells(self) -> list[str]:
         counts = (
             self.times,
@@ -61,19 +69,22 @@ class Row:
         return [self.fault, *map(str, counts), *times]
 
 
-def table(rows: Sequence[Row]) -> str:
-    """All rows as text."""
-    lines = [_line(HEAD), *(_line(row.cells()) for row in rows)]
-    lines += [f"  {row.fault}: {row.note}" for row in rows if row.note]
-    lines += [f"  WRONG, {row.fault}: {wrong}" for row in rows for wrong in row.wrong]
-    return "\n".join(lines)
+def head() -> str:
+    """The names of the columns."""
+    return _line(HEAD)
 
 
-def count(arena: Arena, fault: str, *, expected: Mapping[str, int] | None = None) -> Row:
+def lines_of(row: Row) -> str:
+    """A row as text, with what it remarks and what was wrong."""
+    remarks = [f"  {row.note}"] if row.note else []
+    return "\n".join([_line(row.cells()), *remarks, *(f"  WRONG: {wrong}" for wrong in row.wrong)])
+
+
+def count(arena: Arena, fault: str, *, expected: Collection[str] = ()) -> Row:
     """The row of a fault, after all runs of `arena` had time to end.
 
     Failed runs are only those that the engine gave up by its rules, such as after the third lost attempt:
-    any other reason is wrong, unless it is `expected` so many times.
+    any other reason is wrong, unless it is `expected`.
     """
     runs = Run.objects.filter(pk__in=arena.runs).select_related("job").order_by("pk")
     done = arena.executions()
@@ -84,7 +95,7 @@ def count(arena: Arena, fault: str, *, expected: Mapping[str, int] | None = None
         row.recoveries += _recoveries(run, arena.faults)
     unexpected = {str(run.failure_reason) for run in runs if run.status == "failed"} - {
         "poisoned",
-        *(expected or {}),
+        *expected,
     }
     row.wrong += [f"runs failed with the reason {reason!r}" for reason in sorted(unexpected)]
     row.wrong += [f"{name} ended by itself" for name in arena.dead()]
@@ -97,7 +108,8 @@ def _count_run(row: Row, run: Run, executions: Sequence[Mapping[str, Any]]) -> N
     row.unnoticed += len(executions) > len(run.history())
     if not run.is_final or (run.status == "succeeded" and not executions):
         row.lost += 1
-    if run.status == "succeeded" and run.result and not run.worker.endswith(f":{run.result['pid']}"):
+    pid = run.result.get("pid") if isinstance(run.result, dict) else None
+    if run.status == "succeeded" and pid is not None and not run.worker.endswith(f":{pid}"):
         row.zombies += 1
 
 
@@ -120,6 +132,21 @@ def after_faults(arena: Arena) -> list[float]:
     begins = sorted(start.timestamp() for start in starts if start)
     firsts = [next((begin for begin in begins if begin > over), None) for _, over in arena.faults]
     return [first - over for first, (_, over) in zip(firsts, arena.faults, strict=True) if first is not None]
+
+
+def until_new_work(arena: Arena) -> list[float]:
+    """From the end of each fault to the start of the first run that was launched after it."""
+    runs = Run.objects.filter(pk__in=arena.runs, started_at__isnull=False).order_by("created_at")
+    times = [
+        (created.timestamp(), started.timestamp())
+        for created, started in runs.values_list("created_at", "started_at")
+        if started is not None
+    ]
+    firsts = [
+        (over, next((started for created, started in times if created > over), None))
+        for _, over in arena.faults
+    ]
+    return [first - over for over, first in firsts if first is not None]
 
 
 def percentile(values: Sequence[float], share: int) -> float | None:

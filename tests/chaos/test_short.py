@@ -6,17 +6,17 @@ from random import Random
 
 import pytest
 
-from tests.chaos import faults
+from tests.chaos import killing, points
 from tests.chaos.arena import Arena
-from tests.chaos.faults import Sizes
 from tests.chaos.ledger.crashes import POINTS
-from tests.chaos.tally import Row, count, table
+from tests.chaos.sizes import Sizes
+from tests.chaos.tally import Row, count, lines_of
 from tests.servers import Servers
 from tests.site import Site
 
 pytestmark = pytest.mark.slow
 SEED = 20260101
-SMALL = Sizes(rounds=1, scale=0.5, lease=6.0, freeze=2.0)
+SMALL = Sizes(rounds=1, scale=0.5, outages=1, freeze=2.0)
 
 
 @pytest.fixture
@@ -25,12 +25,12 @@ def arena(servers: Servers, site: Site, tmp_path: Path) -> Arena:
     return Arena(servers=servers, site=site, folder=tmp_path, random=Random(SEED))
 
 
-@pytest.mark.parametrize("fault", [faults.worker_killed, faults.slot_killed])
+@pytest.mark.parametrize("fault", [killing.worker_killed, killing.slot_killed])
 def test_a_fault_loses_nothing_and_repeats_nothing_unseen(
     arena: Arena, fault: Callable[[Arena, Sizes], Row]
 ) -> None:
     row = fault(arena, SMALL)
-    assert row.holds, table([row])
+    assert row.holds, lines_of(row)
     assert row.submitted == len(arena.runs) > 0
 
 
@@ -38,9 +38,9 @@ def test_a_slot_that_vanishes_once_it_has_claimed_is_rescued(arena: Arena) -> No
     name = "claim, committed"
     arena.start({"high": ("high", 1), "bulk": ("bulk", 1)})
     (point,) = [point for point in POINTS if point.name == name]
-    assert faults.crash(arena, point)
+    assert points.crash(arena, point)
     row = count(arena, name)
-    assert row.holds, table([row])
+    assert row.holds, lines_of(row)
 
 
 def test_the_suite_would_see_a_lost_run(arena: Arena) -> None:

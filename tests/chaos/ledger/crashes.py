@@ -13,6 +13,8 @@ from typing import Any, Final
 
 FOLDER: Final = "HEADWAY_CHAOS_FOLDER"
 ROLE: Final = "HEADWAY_CHAOS_ROLE"
+# How often each hint is delivered.
+REPEAT: Final = "HEADWAY_CHAOS_REPEAT"
 KILLED: Final = 77
 
 
@@ -90,10 +92,25 @@ POINTS: Final = (
 
 
 def install() -> None:
-    """Wraps the function of each point."""
+    """Wraps the function of each point, and the sending of hints if they are to be repeated."""
     for point in POINTS:
         owner = point.owner()
         setattr(owner, point.function, _deadly(point, getattr(owner, point.function)))
+    if times := int(os.environ.get(REPEAT, "1")) - 1:
+        _repeat_hints(times)
+
+
+def _repeat_hints(times: int) -> None:
+    """Lets every message to the broker be sent so many times more."""
+    from runs import dispatch
+
+    send = dispatch._send_task
+
+    def repeated(*arguments: Any, **keywords: Any) -> None:
+        for _ in range(times + 1):
+            send(*arguments, **keywords)
+
+    dispatch._send_task = repeated
 
 
 def _deadly(point: Point, function: Callable[..., Any]) -> Callable[..., Any]:
