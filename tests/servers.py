@@ -45,11 +45,11 @@ class Servers:
         self.postgres.finish(building)
         self.start_postgres()
 
-    def start_postgres(self) -> None:
+    def start_postgres(self, *, seconds: float = 30) -> None:
         # After a kill, orphaned backends may still hold the cluster for a moment.
         self.postgres.clear_leftovers()
         self._run(self.postgres.program())
-        assert wait_until(self.postgres.is_ready, seconds=30), self.log("postgres")
+        assert wait_until(self.postgres.is_ready, seconds=seconds), self.log("postgres")
 
     def start_valkey(self) -> None:
         self._run(self.valkey.program())

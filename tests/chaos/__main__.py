@@ -110,7 +110,9 @@ def _row(name: str, fault: "Fault", sizes: "Sizes", *, random: Random) -> "Row":
     try:
         return fault(Arena(servers=servers, site=site, folder=folder, random=random), sizes)
     except AssertionError as error:
-        return Row(fault=name, times=0, submitted=0, wrong=[f"the row did not come about: {error}"])
+        return Row(
+            fault=name, times=0, submitted=0, wrong=[f"the row did not come about: {str(error)[-1000:]}"]
+        )
     finally:
         site.stop_all()
         connection.close()

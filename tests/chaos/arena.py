@@ -173,7 +173,7 @@ class Arena:
         """PostgreSQL's immediate shutdown, as after a power cut, and its start."""
         connection.close()
         end(self.servers.processes.pop("postgres"), stop_signal=signal.SIGQUIT, seconds=10)
-        self.servers.start_postgres()
+        self.servers.start_postgres(seconds=START_SECONDS)
 
     @contextmanager
     def frozen(self, pids: Sequence[int], *, group: bool = False) -> Iterator[None]:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final
 
 import redis
+from django.db.models import F
 
 from runs.models import Heartbeat, Run, Worker
 from tests.chaos.arena import Arena
@@ -14,7 +15,8 @@ from tests.chaos.sizes import Sizes
 from tests.chaos.tally import Row, count, percentile, until_new_work
 
 PATIENCE: Final = 90.0
-# A launch must cost its caller the same whether the broker lives or not (design, Publish), in seconds.
+# A launch must cost its caller the same whether the broker lives or not (design, Publish), in seconds. A machine on
+# which it takes that long while nothing is broken is judged by twice what it takes then.
 LAUNCH_P99: Final = 0.2
 NEW_WORK_WITHIN: Final = 5.0
 CALL_EVERY: Final = 0.05
@@ -55,9 +57,17 @@ def _without_broker(arena: Arena, sizes: Sizes, *, fault: str, break_it: Break) 
     arena.wait(seconds=PATIENCE)
     row = count(arena, fault)
     row.recoveries = until_new_work(arena)
-    row.must_recover_within(NEW_WORK_WITHIN, what="new work")
+    usual = percentile(_waits(before.runs), 99) or 0.0
+    row.must_recover_within(NEW_WORK_WITHIN + usual, what="new work")
     _judge_launches(row, caller, before)
     return row
+
+
+def _waits(runs: list[int]) -> list[float]:
+    """How long each waited for its start."""
+    started = Run.objects.filter(pk__in=runs, started_at__isnull=False)
+    waits = started.values_list(F("started_at") - F("queued_at"), flat=True)
+    return [wait.total_seconds() for wait in waits]
 
 
 def _judge_launches(row: Row, caller: Caller, before: Caller) -> None:
@@ -69,8 +79,11 @@ def _judge_launches(row: Row, caller: Caller, before: Caller) -> None:
     )
     if caller.refused:
         row.wrong.append(f"{len(caller.refused)} launches were not accepted, such as: {caller.refused[0]}")
-    if slowest >= LAUNCH_P99:
-        row.wrong.append(f"a launch took p99 {slowest * 1000:.0f} ms; expected less than 200 ms")
+    most = max(LAUNCH_P99, 2 * usual)
+    if slowest >= most:
+        row.wrong.append(
+            f"a launch took p99 {slowest * 1000:.0f} ms; expected less than {most * 1000:.0f} ms"
+        )
 
 
 def _broker_away(arena: Arena, sizes: Sizes, load: Callable[[], None]) -> None:

@@ -161,9 +161,13 @@ class Machine(RuleBasedStateMachine):
         pk = make_slot().pk
         self.slots[pk] = Seat(pk)
 
-    @rule(data=st.data(), outcomes=st.lists(st.sampled_from(sorted(OUTCOMES)), max_size=3))
-    def a_slot_works(self, data: st.DataObject, outcomes: list[str]) -> None:
+    @rule(
+        data=st.data(), later=st.booleans(), outcomes=st.lists(st.sampled_from(sorted(OUTCOMES)), max_size=3)
+    )
+    def a_slot_works(self, data: st.DataObject, later: bool, outcomes: list[str]) -> None:
         """It claims, and settles what it has as it claims what is next; the last claim it keeps."""
+        if later:
+            self.an_hour_passes()
         self.what_is_due_is_retried_or_resumed()
         slot = self._some_slot(data)
         claims = lifecycle.claim(_wish(slot))
@@ -262,7 +266,6 @@ class Machine(RuleBasedStateMachine):
         if moved:
             expected.is_completed(status)
 
-    @rule()
     def an_hour_passes(self) -> None:
         Run.objects.filter(due_at__isnull=False).update(due_at=timezone.now())
         for expected in self.runs.values():
@@ -285,6 +288,8 @@ class Machine(RuleBasedStateMachine):
             told: tuple[Any, ...] = (row.status, row.lost_attempts, row.failed_attempts, recorded)
             assert told == (expected.status, expected.lost, expected.failed, expected.outcomes)
             assert (row.cancel_requested_at is not None) == expected.asked
+            if expected.status != Status.RUNNING:
+                assert row.attempt == expected.next_attempt - 1
 
     def teardown(self) -> None:
         """Whatever happened: with one good worker all runs come to an end, and are counted."""
