@@ -29,7 +29,7 @@ _SETTLING: Final = moving("SELECT {columns} FROM runs_settle(%s::jsonb) r")
 # The attempt that ends here, as an entry of `Run.attempts`; the names in braces are SQL.
 _ATTEMPT = """jsonb_build_array(jsonb_build_object(
     'attempt', {attempt}, 'outcome', {outcome}, 'worker', r.worker, 'queued_at', r.queued_at,
-    'started_at', r.started_at, 'finished_at', clock_timestamp(), 'error', {error}))"""
+    'started_at', coalesce(r.started_at, r.queued_at), 'finished_at', clock_timestamp(), 'error', {error}))"""
 _INTERRUPTED = _ATTEMPT.format(attempt="x.attempt", outcome="'interrupted'", error="NULL::jsonb")
 _LOST_ERROR = """jsonb_build_object('type', 'WorkerLost', 'traceback', '', 'message',
     'The worker ' || r.worker || ' vanished in the middle of attempt ' || x.attempt || '.')"""
@@ -64,8 +64,21 @@ _HELD = """
     WHERE r.id = %s AND r.claim_token = %s AND r.status = 'running'"""
 
 
+# When it was claimed, as far as the row still knows.
+_BEGIN: Final = """
+    UPDATE runs_run r SET attempt = r.attempt + 1,
+        started_at = least(r.deadline_at - j.timeout_seconds * interval '1 second', clock_timestamp())
+    FROM jobs_job j
+    WHERE r.id = %s AND r.claim_token = %s AND r.status = 'running' AND r.started_at IS NULL AND j.id = r.job_id
+    RETURNING r.id"""
+
+
 def held(run_id: int, *, token: int) -> Claim | None:
-    """The claim on a running run, for whoever must settle it in its slot's place; None if it is over."""
+    """The claim on a running run, for whoever must settle it in its slot's place; None if it is over.
+
+    A run of a chunk has no start before its slot settles it, so it is given one here: its attempt is to be seen.
+    """
+    planned(_BEGIN, [run_id, token])
     claims = claims_of(planned(_HELD, [run_id, token]))
     return claims[0] if claims else None
 

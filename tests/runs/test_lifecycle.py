@@ -411,6 +411,32 @@ def test_what_a_stopping_slot_had_announced_is_given_back_with_a_trace() -> None
     assert outcomes == [interrupted, interrupted, ("queued", 0, [])]
 
 
+def test_a_run_of_a_chunk_that_is_ended_in_its_slots_place_shows_its_attempt() -> None:
+    run = make_run(priority=100)
+    slot = make_slot()
+    (claimed,) = lifecycle.claim(Wish(lane="bulk", limit=1, begun=0, process_id=slot.pk, worker="w@test:1"))
+    held = lifecycle.held(run.pk, token=claimed.token)
+    assert held is not None
+    lifecycle.settle([(held, Failed(reason="timeout", type="TimeoutError", message="Killed."))])
+    run.refresh_from_db()
+    (attempt,) = run.history()
+    assert (run.attempt, run.failed_attempts, attempt["outcome"]) == (1, 1, "timeout")
+    assert run.started_at is not None
+    assert claimed.created_at <= run.started_at <= timezone.now()
+
+
+def test_an_announced_run_that_was_lost_shows_that_attempt_and_no_other() -> None:
+    run = make_run(priority=100)
+    slot = make_slot()
+    (claimed,) = lifecycle.claim(Wish(lane="bulk", limit=1, begun=0, process_id=slot.pk, worker="w@test:1"))
+    live = workers.Slot(process_id=slot.pk, name="w@test:1")
+    workers.announce(live, token=claimed.token, run_ids=[run.pk])
+    workers.end_processes(slot.worker_id, alive=())
+    lifecycle.rescue()
+    run.refresh_from_db()
+    assert [attempt["outcome"] for attempt in run.history()] == ["lost"]
+
+
 def test_a_slice_learns_at_its_announcement_what_is_to_be_cancelled_and_whether_it_may_begin() -> None:
     run = make_run(priority=100)
     slot = make_slot()

@@ -29,6 +29,7 @@ from jobs.models import Job
 from runs import lifecycle, tallies, workers
 from runs.claims import Claim, Wish
 from runs.models import Run, Worker, WorkerProcess
+from runs.settlements import Span
 from runs.status import FINAL, Status
 from tests.factories import make_job, make_run, make_slot
 
@@ -176,15 +177,31 @@ class Machine(RuleBasedStateMachine):
             if claims:
                 claims = self._settle_and_claim(claims[0], outcome, slot)
 
-    @rule(data=st.data(), limit=st.integers(2, 4), begun=st.integers(1, 3), place=st.integers(0, 3))
-    def a_slot_takes_a_chunk(self, data: st.DataObject, limit: int, begun: int, place: int) -> None:
-        """Behind the first few, what it has claimed has not begun, until it says so."""
+    @rule(
+        data=st.data(),
+        limit=st.integers(2, 4),
+        begun=st.integers(1, 3),
+        place=st.integers(0, 3),
+        then=st.sampled_from(["goes on", "dies", "stops"]),
+    )
+    def a_slot_takes_a_chunk(
+        self, data: st.DataObject, limit: int, begun: int, place: int, then: str
+    ) -> None:
+        """Behind the first few, what it has claimed has not begun, until it says so; not all that begin end."""
         slot = self._some_slot(data)
         wish = replace(_wish(slot), lane="bulk", limit=limit, begun=begun)
         claims = lifecycle.claim(wish)
         self._claimed(slot, claims, wish)
         if begun <= place < len(claims):
             self._begin(claims[place])
+        if then == "dies":
+            self._end(slot)
+            for claim in claims:
+                self._begin(claim)
+            self.the_sweep_rescues()
+        elif then == "stops":
+            for claim in claims:
+                self._give_back(claim)
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data())
@@ -218,11 +235,14 @@ class Machine(RuleBasedStateMachine):
             self.slots[slot].holds = False
             Worker.objects.filter(pk=worker).update(lease_until=timezone.now() - timedelta(seconds=1))
         elif how == "dies":
-            self.slots[slot].ended = True
-            workers.end_processes(worker, alive=())
+            self._end(slot)
         else:
             self.slots[slot].stopping = True
             workers.stop(worker)
+
+    def _end(self, slot: int) -> None:
+        self.slots[slot].ended = True
+        workers.end_processes(_worker_of(slot), alive=())
 
     @rule()
     def the_sweep_rescues(self) -> None:
@@ -232,16 +252,24 @@ class Machine(RuleBasedStateMachine):
                 expected.is_lost()
 
     @precondition(lambda self: self.claims)
-    @rule(data=st.data(), outcome=st.sampled_from(sorted(OUTCOMES)))
-    def a_claim_is_settled_be_it_by_a_zombie(self, data: st.DataObject, outcome: str) -> None:
+    @rule(data=st.data(), outcome=st.sampled_from(sorted(OUTCOMES)), by_watch=st.booleans())
+    def a_claim_is_settled_be_it_by_a_zombie(self, data: st.DataObject, outcome: str, by_watch: bool) -> None:
+        """By its slot, which knows when it began, or by whoever has killed the slot, if it still holds."""
         claim = self._some_claim(data)
-        moved = lifecycle.settle([(claim, OUTCOMES[outcome]())])
+        spans = {claim.id: Span(started_ago=0.0)}
+        if by_watch:
+            held = lifecycle.held(claim.id, token=claim.token)
+            assert (held is not None) == self._holds(claim)
+            claim, spans = held or claim, {}
+        moved = lifecycle.settle([(claim, OUTCOMES[outcome]())], spans=spans)
         assert len(moved) == self._settled(claim, outcome)
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data())
     def a_worker_that_stops_gives_back(self, data: st.DataObject) -> None:
-        claim = self._some_claim(data)
+        self._give_back(self._some_claim(data))
+
+    def _give_back(self, claim: Claim) -> None:
         moved = lifecycle.give_back([(claim.id, claim.token)])
         assert len(moved) == self._holds(claim)
         if moved:
@@ -250,7 +278,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.runs)
     @rule(data=st.data())
     def somebody_cancels(self, data: st.DataObject) -> None:
-        number = data.draw(st.sampled_from(sorted(self.runs)))
+        number = self._some_run(data)
         lifecycle.cancel(Run.objects.filter(pk=number), by="a test")
         expected = self.runs[number]
         expected.asked = expected.asked or expected.status not in FINAL
@@ -259,7 +287,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(data=st.data(), status=st.sampled_from(["succeeded", "failed"]))
     def a_program_says_how_a_run_ended(self, data: st.DataObject, status: str) -> None:
-        number = data.draw(st.sampled_from(sorted(self.runs)))
+        number = self._some_run(data)
         expected = self.runs[number]
         moved = lifecycle.complete(number, status=status, result=None, error=None, by="a test")
         assert len(moved) == (expected.status in (Status.QUEUED, Status.RUNNING, Status.WAITING))
@@ -329,8 +357,18 @@ class Machine(RuleBasedStateMachine):
         return claims
 
     def _some_claim(self, data: st.DataObject) -> Claim:
-        """The newest claim mostly, or one that may be long over."""
-        return data.draw(st.just(self.claims[-1]) | st.sampled_from(self.claims))
+        """One that holds, one whose run another holds, or any."""
+        holding = [claim for claim in self.claims if self._holds(claim)]
+        running = [claim for claim in self.claims if self.runs[claim.id].status == Status.RUNNING]
+        zombies = [claim for claim in running if claim not in holding]
+        return data.draw(st.one_of(st.sampled_from(kind) for kind in (holding, zombies, self.claims) if kind))
+
+    def _some_run(self, data: st.DataObject) -> int:
+        """One in any status that there is, however few there are of it."""
+        by_status: dict[str, list[int]] = {}
+        for number, expected in self.runs.items():
+            by_status.setdefault(expected.status.value, []).append(number)
+        return data.draw(st.sampled_from(by_status[data.draw(st.sampled_from(sorted(by_status)))]))
 
     def _some_slot(self, data: st.DataObject) -> int:
         return data.draw(st.sampled_from(sorted(self.slots)))
