@@ -30,6 +30,8 @@ def main() -> int:
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.chaos.settings"
     # What this process itself can't send is no news in the report.
     os.environ["HEADWAY_LOG_LEVEL"] = "ERROR"
+    # What is counted afterwards may be a million rows; the site keeps the limit that it has.
+    os.environ["HEADWAY_STATEMENT_TIMEOUT"] = "0"
     own.SERVERS.postgres.options = ("max_connections=200",)
     own.SERVERS.start()
     import django
@@ -106,6 +108,7 @@ def _row(name: str, fault: "Fault", sizes: "Sizes", *, random: Random) -> "Row":
     connection.settings_dict["NAME"] = database
     folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=servers.folder))
     environment = environment_for(database, host=servers.postgres.sockets) | _times(sizes)
+    environment["HEADWAY_STATEMENT_TIMEOUT"] = "30s"
     site = Site(folder=folder, environment=environment)
     try:
         return fault(Arena(servers=servers, site=site, folder=folder, random=random), sizes)
