@@ -14,12 +14,13 @@ from jobs.wire import InvalidBody
 from runs import causes, lists, ordering, streams
 from runs.lists import ListRefused
 from runs.models import RecipientList
-from runs.views.access import RUN_JOB, permitted, person
+from runs.views.access import RUN_JOB, permitted, person, takes_files
 from runs.views.campaign_form import columns, file_form
 
 SHOWN: Final = 500
 
 
+@takes_files
 @permitted(RUN_JOB)
 @require_http_methods(["GET", "POST"])
 def recipient_lists(request: HttpRequest) -> HttpResponse:

@@ -4,6 +4,7 @@ python -m tests.chaos.launcher COUNT
 """
 
 import sys
+import time
 
 import django
 
@@ -16,6 +17,7 @@ def main(count: int) -> None:
 
     job = Job.objects.get(slug=SLUG)
     for _ in range(count):
+        time.sleep(0.2)  # the first hint goes by a thread, which opens the line for the next ones
         print(launch.launch(job, cause=causes.manual()).run.pk, flush=True)
 
 

@@ -29,10 +29,16 @@ class Point:
     by: str = "worker"
 
 
-def _dedup() -> Any:
-    from runs import dedup
+def _insertion() -> Any:
+    from runs import insertion
 
-    return dedup
+    return insertion
+
+
+def _line() -> Any:
+    from runs.direct import DirectLine
+
+    return DirectLine
 
 
 def _publisher() -> Any:
@@ -67,14 +73,18 @@ def _followers() -> Any:
 
 POINTS: Final = (
     Point(
-        name="launch, row not yet inserted", owner=_dedup, function="_inserted", after=False, by="launcher"
+        name="launch, row not yet inserted", owner=_insertion, function="insert", after=False, by="launcher"
     ),
+    Point(name="launch, row inserted", owner=_insertion, function="insert", after=True, by="launcher"),
     Point(
-        name="launch, row not yet committed", owner=_dedup, function="_inserted", after=True, by="launcher"
+        name="launch, committed without a hint",
+        owner=_publisher,
+        function="hint_at_once",
+        after=False,
+        by="launcher",
     ),
-    Point(
-        name="launch, committed without a hint", owner=_publisher, function="hint", after=False, by="launcher"
-    ),
+    Point(name="publish, hint not yet written", owner=_line, function="send", after=False, by="launcher"),
+    Point(name="publish, hint written", owner=_line, function="send", after=True, by="launcher"),
     Point(name="publish, hint not yet sent", owner=_publisher, function="_send", after=False, by="launcher"),
     Point(name="publish, hint sent", owner=_publisher, function="_send", after=True, by="launcher"),
     Point(name="claim, not yet done", owner=_lifecycle, function="claim", after=False),
@@ -86,7 +96,7 @@ POINTS: Final = (
     Point(name="settle, not yet done", owner=_lifecycle, function="settle_and_claim", after=False),
     Point(name="settle, committed", owner=_lifecycle, function="settle_and_claim", after=True),
     Point(name="follow, not yet begun", owner=_followers, function="follow_moved", after=False),
-    Point(name="follow, dependent not committed", owner=_dedup, function="_inserted", after=True),
+    Point(name="follow, dependent not committed", owner=_insertion, function="insert", after=True),
     Point(name="follow, done", owner=_followers, function="follow_moved", after=True),
 )
 
@@ -101,16 +111,21 @@ def install() -> None:
 
 
 def _repeat_hints(times: int) -> None:
-    """Lets every message to the broker be sent so many times more."""
+    """Lets every message to the broker be sent so many times more, whichever way it goes."""
     from runs import dispatch
 
-    send = dispatch._send_task
+    for owner, function in ((dispatch, "_send_task"), (_line(), "send")):
+        setattr(owner, function, _repeated(getattr(owner, function), times))
 
-    def repeated(*arguments: Any, **keywords: Any) -> None:
-        for _ in range(times + 1):
-            send(*arguments, **keywords)
 
-    dispatch._send_task = repeated
+def _repeated(function: Callable[..., Any], times: int) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        for _ in range(times):
+            function(*arguments, **keywords)
+        return function(*arguments, **keywords)
+
+    return call
 
 
 def _deadly(point: Point, function: Callable[..., Any]) -> Callable[..., Any]:
