@@ -361,7 +361,8 @@ class Machine(RuleBasedStateMachine):
         holding = [claim for claim in self.claims if self._holds(claim)]
         running = [claim for claim in self.claims if self.runs[claim.id].status == Status.RUNNING]
         zombies = [claim for claim in running if claim not in holding]
-        return data.draw(st.one_of(st.sampled_from(kind) for kind in (holding, zombies, self.claims) if kind))
+        kinds = [kind for kind in (holding, zombies, self.claims) if kind]
+        return data.draw(st.sampled_from(data.draw(st.sampled_from(kinds))))
 
     def _some_run(self, data: st.DataObject) -> int:
         """One in any status that there is, however few there are of it."""
