@@ -22,6 +22,7 @@ from runs.api import (
     recipient_lists,
     runs,
     scheduled,
+    sources,
     stats,
     stats_triggers,
     trigger_edits,
@@ -116,6 +117,10 @@ urlpatterns = [
     path("deliveries", deliveries.DeliveryListView.as_view(), name="api-deliveries"),
     path("deliveries/<int:delivery>", deliveries.DeliveryView.as_view(), name="api-delivery"),
     path("deliveries/<int:delivery>/replay", deliveries.ReplayView.as_view(), name="api-delivery-replay"),
+    path("sources", sources.SourceListView.as_view(), name="api-sources"),
+    path("sources/<int:source>", sources.SourceView.as_view(), name="api-source"),
+    path("sources/<int:source>/try", sources.TrySourceView.as_view(), name="api-source-try"),
+    path("sources/<int:source>/poll", sources.PollSourceView.as_view(), name="api-source-poll"),
     # Keys.
     path("keys", keys.KeyListView.as_view(), name="api-keys"),
     path(_KEY, keys.KeyView.as_view(), name="api-key"),

@@ -21,7 +21,7 @@ from config.gate import sign
 from config.home import Home, HomeRefused
 from config.port import PortRefused, listen, wanted_port
 from config.postgres import Postgres, end_leftovers
-from config.programs import beat, preparation, web, worker
+from config.programs import beat, poller, preparation, web, worker
 from config.readiness import watch
 from config.supervisor import Child, Stopped, Supervisor, say
 from config.valkey import Valkey
@@ -183,11 +183,12 @@ class Site:
         return f"http://127.0.0.1:{self.port}"
 
     def _lanes(self, migrated: Path) -> Iterator[Child]:
-        """The workers, those that a first trigger needs first, and beat."""
+        """The workers, those that a first trigger needs first, beat, and the poller."""
         for name, lanes in (("high", "high"), ("default", "default"), ("bulk", "bulk")):
             slots = self.slots[name] or os.cpu_count() or 1
             yield Child(program=worker(name, lanes=lanes, slots=slots, migrated=migrated))
         yield Child(program=beat(migrated=migrated))
+        yield Child(program=poller(migrated=migrated))
 
     @staticmethod
     def _has_loaded(child: Child, migrated: Path) -> bool:

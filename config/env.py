@@ -46,6 +46,14 @@ class Environment(environ.Env):
             expected = EXPECTED.get(cast, "something else")
             raise ImproperlyConfigured(f"{var} is {text!r}; expected {expected}.") from error
 
+    def folders(self, var: str) -> list[str]:
+        """The absolute paths of `var`, comma-separated; none by default. Raises `ImproperlyConfigured`."""
+        found = [text.strip() for text in self.list(var, default=[])]
+        for text in found:
+            if not text.startswith("/"):
+                raise ImproperlyConfigured(f"{var} has {text!r}; expected absolute paths of folders.")
+        return found
+
     def networks(self, var: str) -> list[IPv4Network | IPv6Network]:
         """The IP networks of `var`, comma-separated; none by default. Raises `ImproperlyConfigured`."""
         found = []

@@ -1,4 +1,6 @@
-"""Imports the site, waits for a file, then is Celery: `python -m config.gate FILE celery -A config …`.
+"""Imports the site, waits for a file, then is Celery or a command of `manage.py`.
+
+`python -m config.gate FILE celery -A config …` or `python -m config.gate FILE manage.py …`.
 
 Most of a process's start is importing, so `up` lets its processes import while the database is still being
 migrated, one after the other: the migration, for which the first visitor waits, keeps a CPU of its own.
@@ -26,8 +28,22 @@ def wait_at(gate: Path, *, pid: int, meanwhile: Callable[[], object] = lambda: N
 
 
 def main() -> None:
-    """Arguments: the file to wait for, the word `celery`, Celery's own arguments."""
-    _, gate, _, *arguments = sys.argv
+    """Arguments: the file to wait for, the word `celery` or `manage.py`, and what that is to be told."""
+    _, gate, program, *arguments = sys.argv
+    (_celery if program == "celery" else _command)(gate, arguments)
+
+
+def _command(gate: str, arguments: list[str]) -> None:
+    import django
+    from django.core.management import execute_from_command_line
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    django.setup()
+    wait_at(Path(gate), pid=os.getpid())
+    execute_from_command_line(["manage.py", *arguments])
+
+
+def _celery(gate: str, arguments: list[str]) -> None:
     from celery.bin import celery
 
     from config.celery import app

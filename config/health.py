@@ -19,21 +19,26 @@ from redis import RedisError
 from jobs.priority import LANES
 from runs.beat import NAME as BEAT
 from runs.models import Heartbeat, Worker
+from runs.poller import NAME as POLLER
 from triggers import vault
-from triggers.models import Secret
+from triggers.models import Source
 
 # Beat notes that it lives at least once a second; a busy machine or a slow database may delay that.
 BEAT_ALIVE = timedelta(seconds=15)
+POLLER_ALIVE = timedelta(seconds=30)
+# A source may be away for so long before that is worth a check's no.
+SOURCE_PATIENCE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """One thing the site needs, and what to do when it is missing."""
+    """One thing the site needs, and what to do when it is missing. Without one that is not `vital` it is ready."""
 
     name: str
     ok: bool
     detail: str
     remedy: str = ""
+    vital: bool = True
 
 
 def look() -> list[Check]:
@@ -48,6 +53,7 @@ def _database() -> Iterator[Check]:
         **{f"worker:{lane}": partial(_worker, lane) for lane in LANES},
         "beat": beat,
         "vault": _vault,
+        "sources": _sources,
     }
     error: DatabaseError | None = None
     for name, check in known.items():
@@ -133,7 +139,7 @@ def beat() -> Check:
 
 def _vault() -> Check:
     """Whether every stored secret can be opened."""
-    lost = Secret.objects.exclude(key_id__in=vault.known_keys()).count()
+    lost = vault.lost_count()
     return Check(
         name="vault",
         ok=not lost,
@@ -142,6 +148,33 @@ def _vault() -> Check:
         else "Opens every secret.",
         remedy="Add the key that sealed them to HEADWAY_VAULT_KEYS. Until then their webhooks are answered with 503.",
     )
+
+
+def _sources() -> Check:
+    """Whether somebody polls the sources that are enabled, and each of them could be looked at lately.
+
+    A folder or bucket that is away concerns its own trigger only: the site is ready without.
+    """
+    enabled = Source.objects.filter(enabled=True)
+    silent = not poller_lives() and enabled.exists()
+    failing = enabled.filter(failing_since__lt=Now() - SOURCE_PATIENCE)
+    told = [f"{each.name}: {each.last_error}" for each in failing.order_by("failing_since")[:5]]
+    if silent:
+        told.insert(0, "No poller lives, so nothing is found in them.")
+    return Check(
+        name="sources",
+        ok=not told,
+        detail=" ".join(told) or "Each that is enabled can be looked at.",
+        remedy="Start one: `manage.py poll_sources`."
+        if silent
+        else "See /sources/. What they hold is found when they can be looked at again.",
+        vital=False,
+    )
+
+
+def poller_lives() -> bool:
+    """Whether at least one poller lives; any number may."""
+    return Heartbeat.objects.filter(name__startswith=f"{POLLER}:", at__gt=Now() - POLLER_ALIVE).exists()
 
 
 def _broker() -> Check:

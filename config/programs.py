@@ -44,6 +44,12 @@ def beat(*, migrated: Path) -> Program:
     return Program(name="beat", command=celery("beat", "--pidfile=", migrated=migrated), directory=ROOT)
 
 
+def poller(*, migrated: Path) -> Program:
+    """What looks at sources for events."""
+    command = (sys.executable, "-m", "config.gate", str(migrated), "manage.py", "poll_sources")
+    return Program(name="poller", command=command, directory=ROOT)
+
+
 def preparation(migrated: Path) -> Program:
     """Migrates, then makes what a first visitor needs; makes the file `migrated` in between."""
     return Program(

@@ -204,6 +204,8 @@ DELIVERY_DAYS = env.int("HEADWAY_DELIVERY_DAYS", default=30)
 COMMAND_PROGRAMS = env.list("HEADWAY_COMMAND_PROGRAMS", default=["python"])
 # Hosts or networks that an `http` job may call although they are private addresses.
 HTTP_PRIVATE_ALLOWED = env.list("HEADWAY_HTTP_PRIVATE_ALLOWED", default=[])
+# Folders in which sources may watch folders.
+WATCH_ROOTS = env.folders("HEADWAY_WATCH_ROOTS")
 LOG_LINE_LIMIT = env.int("HEADWAY_LOG_LINE_LIMIT", default=8 * 1024)  # characters
 LOG_RUN_LIMIT = env.int("HEADWAY_LOG_RUN_LIMIT", default=8 * 1024 * 1024)  # bytes
 RESULT_LIMIT = env.int("HEADWAY_RESULT_LIMIT", default=256 * 1024)  # bytes of JSON

@@ -21,6 +21,7 @@ NOUNS = {
     "triggers.calendar": "calendar",
     "runs.lane": "lane",
     "runs.campaign": "campaign",
+    "triggers.source": "source",
 }
 KEY, TRIGGER = "triggers.apikey", "triggers.trigger"
 # Lists of an object, each of whose items is put on and taken off by a change of its own.

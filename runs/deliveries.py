@@ -8,7 +8,7 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
@@ -40,13 +40,25 @@ class Taken:
     is_new: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thing:
+    """What was found in a source, for the trigger `address`; a `fault` says why it has no payload."""
+
+    address: Trigger
+    source: str
+    event: str
+    key: str
+    payload: Any = None
+    fault: str = ""
+
+
 def take(address: Trigger, received: Received, *, caller: str | None = None, is_test: bool = False) -> Taken:
     """Takes a message to `address`, a trigger with a scheme, and launches what it fires.
 
     Raises Rejected, Unreadable, `triggers.limits.LimitReached`, and `triggers.vault.VaultLocked`; what was refused
     is remembered as well.
     """
-    scheme = schemes.SCHEMES[address.scheme]
+    scheme = schemes.READERS[address.scheme]
     options = schemes.complete(address.scheme, address.scheme_options)
     delivery = _delivery(
         address, received, caller=caller, is_test=is_test, token_header=options.get("header", "")
@@ -88,12 +100,59 @@ def replay(delivery: Delivery, *, triggers: Iterable[Trigger], by: str) -> list[
         return [reactions.react(each, delivery, told, document, by=by) for each in listeners]
 
 
+def put(found: Thing, *, at: datetime, is_test: bool = False) -> Taken:
+    """Puts a thing that was found in a source into the inbox, and launches what it fires.
+
+    A thing without a payload that can be read is remembered as unreadable. Raises `triggers.limits.LimitReached`.
+    """
+    body = b"" if found.fault else json.dumps(found.payload).encode()
+    told = {"source": found.source, "event": found.event, "delivery": found.key}
+    headers = {"content-type": "application/json"} | {f"headway-{name}": text for name, text in told.items()}
+    received = Received(headers=headers, body=body, at=at)
+    delivery = _delivery(found.address, received, caller=None, is_test=is_test, token_header="")
+    delivery.headers = headers
+    delivery.event, delivery.key = plain_text(found.event)[:100], _key(found.key)
+    try:
+        document = _readable(found, received)
+    except Unreadable as error:
+        delivery.verdict, delivery.reason = Verdict.UNREADABLE, plain_text(str(error))[:500]
+        return _remember_once(delivery)
+    delivery.body = body
+    reader = schemes.READERS[found.address.scheme]
+    return _accept(delivery, reader.read(received, document, options={}), document)
+
+
+def _readable(found: Thing, received: Received) -> Any:
+    if found.fault:
+        raise Unreadable(found.fault)
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if len(received.body) > most:
+        raise Unreadable(f"It has {len(received.body)} bytes; expected at most {most}.")
+    return payload.read(received)
+
+
+def _remember_once(delivery: Delivery) -> Taken:
+    try:
+        with transaction.atomic():
+            delivery.save(force_insert=True)
+    except IntegrityError as error:
+        if "delivery_once_a_key" not in str(error):
+            raise
+        return _repeated(delivery)
+    return Taken(delivery=delivery, answer={}, is_new=True)
+
+
 def send_test(trigger: Trigger, document: Any = None) -> Taken:
     """Sends `document`, or a sample of the scheme, to the trigger's address, signed as its sender would sign it.
 
     What it fires is real. Raises what `take` raises, and LaunchRefused for a trigger without an address.
     """
     address = trigger.source or trigger
+    if address.scheme == schemes.POLL:
+        sample = schemes.READERS[schemes.POLL].sample if document is None else document
+        key = f"test-{uuid.uuid4()}"
+        thing = Thing(address=address, source="test", event="test", key=key, payload=sample)
+        return put(thing, at=timezone.now(), is_test=True)
     known = secrets.valid(address, now=timezone.now()) if address.scheme else []
     if not known:
         raise launch.LaunchRefused(f"Trigger {trigger.pk} has no address with a valid secret to send to.")

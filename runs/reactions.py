@@ -157,7 +157,7 @@ def read_again(delivery: Delivery) -> tuple[Told, Any]:
     received = Received(headers=delivery.headers, body=bytes(delivery.body), at=delivery.received_at)
     document = payload.read(received)
     options = schemes.complete(address.scheme, address.scheme_options)
-    return schemes.SCHEMES[address.scheme].read(received, document, options=options), document
+    return schemes.READERS[address.scheme].read(received, document, options=options), document
 
 
 def fire_batches() -> int:

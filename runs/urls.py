@@ -22,6 +22,7 @@ from runs.views import (
     schedule_acts,
     schedule_list,
     schedule_page,
+    sources,
     trigger_page,
 )
 
@@ -60,6 +61,7 @@ urlpatterns = [
     path("deliveries/", deliveries.delivery_list, name="deliveries"),
     path("deliveries/<int:number>/", deliveries.delivery_page, name="delivery"),
     path("deliveries/<int:number>/replay/", deliveries.replay, name="delivery-replay"),
+    path("sources/", sources.source_list, name="sources"),
     path("campaigns/", campaign_list.campaign_list, name="campaigns"),
     path("campaigns/new/", campaign_form.order_campaign, name="order-campaign"),
     path("campaigns/lists/", list_page.recipient_lists, name="recipient-lists"),

@@ -9,9 +9,9 @@ from jobs.models import Job
 from runs import causes, launch, lifecycle, workers
 from runs.claims import Claim, Wish
 from runs.models import Run, WorkerProcess
-from triggers import dependencies
+from triggers import dependencies, watching
 from triggers.events import secrets
-from triggers.models import Kind, Trigger
+from triggers.models import Kind, Source, Trigger
 
 _numbers = count(1)
 
@@ -87,3 +87,14 @@ def claim_one(slot: WorkerProcess, *, lane: str = "high") -> Claim:
     """The one run that `slot` gets of the lane; fails if there is none."""
     (claimed,) = claim(slot, lane=lane)
     return claimed
+
+
+def make_source(
+    kind: str = "folder", *, trigger: Trigger | None = None, secret: str | None = None, **fields: Any
+) -> Source:
+    """A source that is polled for an event trigger of its own; `options` are those of its kind."""
+    if trigger is None:
+        trigger = Trigger.objects.create(job=make_job(), kind=Kind.EVENT, scheme="poll", name="arrivals")
+    source = Source(trigger=trigger, kind=kind, **{"name": f"source-{next(_numbers)}", **fields})
+    watching.save(source, secret=secret)
+    return source

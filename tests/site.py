@@ -47,6 +47,11 @@ class Site:
         """Start a beat and wait until it lives; returns its pid."""
         return self._start(programs.beat(migrated=self.migrated), ready=lambda: health.beat().ok)
 
+    def start_poller(self, **environment: str) -> int:
+        """Start a poller and wait until it lives; returns its pid."""
+        self.environment |= environment
+        return self._start(programs.poller(migrated=self.migrated), ready=health.poller_lives)
+
     def start_web(self) -> str:
         """Start a web server on a free port and wait until it answers; returns the site's address."""
         listener = listen(0)

@@ -5,13 +5,15 @@ of them open, and `manage.py rotate_secrets` seals anew what a former key sealed
 """
 
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from triggers import cipher
 from triggers.models.secret import Secret
+from triggers.models.source import Source
 
 SHORTEST: Final = 32  # characters of a key
 BATCH: Final = 100
@@ -47,11 +49,31 @@ def rotate() -> tuple[int, int]:
 
     Each batch is a transaction of its own, so that it may be stopped anywhere and called again.
     """
+    done, lost = 0, 0
+    for sealed in (
+        Secret.objects.select_related("trigger"),
+        Source.objects.exclude(sealed="").only("public_id", "sealed", "key_id"),
+    ):
+        again, closed = _rotate(sealed)
+        done, lost = done + again, lost + closed
+    return done, lost
+
+
+def lost_count() -> int:
+    """How many stored secrets no key opens."""
+    unknown = {"key_id__in": known_keys()}
+    return (
+        Secret.objects.exclude(**unknown).count()
+        + Source.objects.exclude(sealed="").exclude(**unknown).count()
+    )
+
+
+def _rotate(sealed: QuerySet[Any]) -> tuple[int, int]:
     current, done, lost, after = _keys()[0].id, 0, 0, 0
     while True:
         with transaction.atomic():
-            old = Secret.objects.exclude(key_id=current).filter(pk__gt=after).order_by("pk")
-            batch = list(old.select_for_update(of=("self",)).select_related("trigger")[:BATCH])
+            old = sealed.exclude(key_id=current).filter(pk__gt=after).order_by("pk")
+            batch = list(old.select_for_update(of=("self",))[:BATCH])
             for secret in batch:
                 try:
                     text = unseal(secret.sealed, place=secret.place)

@@ -16,8 +16,8 @@ POINTER: Final[wire.Schema] = {"type": "string", "maxLength": 200}
 FIELDS: Final[Mapping[str, wire.Schema]] = {
     "scheme": {
         "type": ["string", "null"],
-        "enum": [*schemes.SCHEMES, "", None],
-        "description": "How deliveries to its address are signed.",
+        "enum": [*schemes.READERS, "", None],
+        "description": "How deliveries to its address are signed; `poll`: sources are polled for them.",
     },
     "scheme_options": {
         "type": "object",
@@ -86,6 +86,11 @@ def settle_secret(trigger: Trigger, given: str | None) -> str | None:
     if trigger.source_id is not None:
         if given is not None:
             raise _refused("secret", "A trigger that hears of another's address has no secret of its own.")
+        Secret.objects.filter(trigger=trigger).delete()
+        return None
+    if trigger.scheme == schemes.POLL:
+        if given is not None:
+            raise _refused("secret", "A trigger that sources are polled for has no secret of its own.")
         Secret.objects.filter(trigger=trigger).delete()
         return None
     if given is None and Secret.objects.filter(trigger=trigger).exists():

@@ -80,7 +80,7 @@ class TriggerSerializer(serializers.Serializer[Trigger]):
     window_minutes = Only(Kind.DEPENDENCY, wire.WHOLE_OR_NULL)
     mapping = Only((Kind.DEPENDENCY, Kind.EVENT), wire.OBJECT_OR_NULL)
 
-    scheme = Text({"type": ["string", "null"], "enum": [*schemes.SCHEMES, None]})
+    scheme = Text({"type": ["string", "null"], "enum": [*schemes.READERS, None]})
     scheme_options = Only(Kind.EVENT, wire.OBJECT_OR_NULL)
     address = serializers.SerializerMethodField()
     secrets = serializers.SerializerMethodField()
@@ -135,7 +135,7 @@ class TriggerSerializer(serializers.Serializer[Trigger]):
     @extend_schema_field(dict(wire.TEXT_OR_NULL))
     def get_address(self, trigger: Trigger) -> str | None:
         """Where its deliveries are sent to."""
-        return address_of(trigger) if trigger.scheme else None
+        return address_of(trigger) if trigger.scheme in schemes.SCHEMES else None
 
     @extend_schema_field(dict(SECRETS))
     def get_secrets(self, trigger: Trigger) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ CANCEL_RUN = "runs.cancel_run"
 RETRY_RUN = "runs.retry_run"
 VIEW_CHANGES = "jobs.view_change"
 VIEW_DELIVERIES = "triggers.view_delivery"
+VIEW_SOURCES = "triggers.view_source"
 FIRE_TRIGGER = "triggers.fire_trigger"
 CHANGE_TRIGGER = "triggers.change_trigger"
 CHANGE_LANE = "runs.change_lane"
@@ -41,6 +42,7 @@ ACTS = {
     RETRY_RUN: "retry runs",
     VIEW_CHANGES: "see who changed what",
     VIEW_DELIVERIES: "see deliveries",
+    VIEW_SOURCES: "see sources",
     FIRE_TRIGGER: "fire triggers",
     CHANGE_TRIGGER: "change triggers",
     CHANGE_LANE: "pause and resume lanes",

@@ -31,6 +31,7 @@ BEYOND_SCHEMAS = (
     *("/api/runs", "/api/jobs/{slug}/runs", "/api/campaigns", "/schedule/preview"),
     *("/api/jobs/{slug}/triggers", "/triggers/{trigger}", "/available-upstream", "/slots", "/slots/run"),
     *("/api/stats/triggers", "/api/calendars", "/calendars/{calendar}"),
+    *("/api/sources", "/api/sources/{source}"),
 )
 EXAMPLES = 10  # of each operation: about 30 seconds on two cores
 # A job may refuse what the document allows (422), and the state of a job or run may forbid it (409).

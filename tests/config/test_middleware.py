@@ -54,6 +54,7 @@ def test_a_site_without_workers_is_not_ready_and_says_why(site: Site, client: Cl
         "beat": False,
         "broker": True,
         "vault": True,
+        "sources": True,
     }
     assert "No live worker takes the lane bulk." in json.dumps(body)
 

@@ -6,6 +6,7 @@ from triggers.admin.events import DeliveryAdmin, EventTriggerAdmin
 from triggers.admin.keys import ApiKeyAdmin
 from triggers.admin.remote import RemoteTriggerAdmin
 from triggers.admin.schedules import ScheduleAdmin
+from triggers.admin.sources import SourceAdmin
 
 __all__ = [
     "ApiKeyAdmin",
@@ -15,4 +16,5 @@ __all__ = [
     "EventTriggerAdmin",
     "RemoteTriggerAdmin",
     "ScheduleAdmin",
+    "SourceAdmin",
 ]

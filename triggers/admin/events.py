@@ -27,7 +27,7 @@ from triggers.events import secrets
 from triggers.events.addresses import address_of
 from triggers.events.base import Rejected, Unreadable
 from triggers.events.schemes import SCHEMES
-from triggers.models import Delivery, EventTrigger, Kind, Reaction, Secret, Trigger
+from triggers.models import Delivery, EventTrigger, Kind, Reaction, Secret, Source, Trigger
 
 HISTORY = 20
 
@@ -79,13 +79,13 @@ class EventTriggerForm(TriggerForm):
         cleaned["scheme"] = cleaned.get("scheme") or ""
         given, scheme = cleaned.get("secret"), SCHEMES.get(cleaned["scheme"])
         if given and scheme is None:
-            self.add_error("secret", "A trigger that hears of another's address has no secret of its own.")
+            self.add_error("secret", "Only a trigger with an address of its own has a secret.")
         elif given and scheme is not None:
             try:
                 scheme.check_secret(given)
             except ValueError as error:
                 self.add_error("secret", str(error))
-        if not vault.known_keys():
+        if scheme is not None and not vault.known_keys():
             raise ValidationError("HEADWAY_VAULT_KEYS is not set: no secret can be stored.")
         return cleaned
 
@@ -126,7 +126,7 @@ class EventTriggerAdmin(TriggerPanel):
     def save_model(self, request: HttpRequest, obj: EventTrigger, form: Any, change: bool) -> None:
         """Stores the rule, and the secret that was typed or is missing."""
         super().save_model(request, obj, form, change)
-        if obj.source_id is not None:
+        if obj.scheme not in SCHEMES:
             Secret.objects.filter(trigger=obj).delete()
             return
         given = form.cleaned_data.get("secret") or None
@@ -166,6 +166,7 @@ class EventTriggerAdmin(TriggerPanel):
         )
         return {
             "address": address_of(obj.source or obj, request),
+            "polled": Source.objects.filter(trigger=obj.source_id or obj.pk),
             "secrets": Secret.objects.valid(timezone.now()).filter(trigger=obj),
             "history": reactions[:HISTORY],
             "refused": refused[:5],
@@ -183,7 +184,9 @@ class EventTriggerAdmin(TriggerPanel):
         heard = Trigger.objects.filter(source__in=ids).exclude(pk__in=ids).select_related("job")
         kept = [f"{trigger.job}: {trigger} hears of its address" for trigger in heard]
         listed = [f"{trigger.job}: {trigger}" for trigger in found]
-        return listed, {"event triggers": len(found), "deliveries": count}, lacking, kept
+        gone = {"event triggers": len(found), "deliveries": count}
+        gone |= {"sources": sources} if (sources := Source.objects.filter(trigger__in=ids).count()) else {}
+        return listed, gone, lacking, kept
 
     @button("Send a test", permission="triggers.fire_trigger", offered=lambda trigger: trigger.enabled)
     def send_test(self, request: HttpRequest, trigger: EventTrigger) -> SafeString:
@@ -195,7 +198,7 @@ class EventTriggerAdmin(TriggerPanel):
         return format_html("Sent delivery {}.", taken.delivery.pk)
 
     @button(
-        "New secret", permission="triggers.change_trigger", offered=lambda trigger: trigger.source_id is None
+        "New secret", permission="triggers.change_trigger", offered=lambda trigger: trigger.scheme in SCHEMES
     )
     def rotate(self, request: HttpRequest, trigger: EventTrigger) -> HttpResponse:
         """Makes a new secret and shows it once; the one before stays valid for a day."""
@@ -221,7 +224,7 @@ class EventTriggerAdmin(TriggerPanel):
     @admin.display(description="Scheme", ordering="scheme")
     def origin(self, trigger: EventTrigger) -> str:
         """How its deliveries are signed, or whose address it hears of."""
-        return f"as {trigger.source}" if trigger.source else SCHEMES[trigger.scheme].label
+        return f"as {trigger.source}" if trigger.source else str(trigger.get_scheme_display())
 
     @admin.display(description="Events")
     def wanted(self, trigger: EventTrigger) -> str:

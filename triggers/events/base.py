@@ -52,24 +52,28 @@ class Told:
     quiet: bool = False
 
 
-class Scheme(Protocol):
-    """One way of signing deliveries."""
+class Reader(Protocol):
+    """One way of telling what a delivery is, and whose."""
 
     label: str
     options: Mapping[str, Any]  # JSON Schemas of its options, each with a default
     sample: Mapping[str, Any]  # a payload to try it with
-
-    def check_secret(self, secret: str) -> None:
-        """Raises ValueError, with a sentence, for a text that can't be a secret of this scheme."""
-
-    def new_secret(self) -> str:
-        """A random secret."""
 
     def verify(self, received: Received, *, secrets: Iterable[str], options: Options) -> None:
         """Raises Rejected unless somebody who knows one of `secrets` sent exactly this, and lately."""
 
     def read(self, received: Received, payload: Any, *, options: Options) -> Told:
         """What else the delivery says; `payload` is its body as JSON."""
+
+
+class Scheme(Reader, Protocol):
+    """One way of signing deliveries."""
+
+    def check_secret(self, secret: str) -> None:
+        """Raises ValueError, with a sentence, for a text that can't be a secret of this scheme."""
+
+    def new_secret(self) -> str:
+        """A random secret."""
 
     def sign(self, body: bytes, *, secret: str, key: str, at: datetime, options: Options) -> dict[str, str]:
         """The headers with which a sender of this scheme sends `body`."""

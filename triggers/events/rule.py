@@ -42,11 +42,7 @@ def _source_errors(trigger: "Trigger") -> dict[str, str]:
     """An address of its own with a scheme, or that of a trigger that has one."""
     source: Any = trigger.source
     if source is None:
-        if trigger.scheme not in schemes.SCHEMES:
-            known = ", ".join(schemes.SCHEMES)
-            return {"scheme": f"{shown(trigger.scheme)} is no scheme; expected one of {known}."}
-        wrong = schemes.faults(trigger.scheme, trigger.scheme_options)
-        return {"scheme_options": " ".join(wrong)} if wrong else {}
+        return _scheme_errors(trigger)
     if trigger.scheme:
         return {"scheme": "A trigger that hears of another's address has no scheme of its own."}
     if source.kind != "event" or source.source_id is not None or source.pk == trigger.pk:
@@ -55,4 +51,18 @@ def _source_errors(trigger: "Trigger") -> dict[str, str]:
         }
     if not trigger._state.adding and trigger.listeners.exists():
         return {"source": "Other triggers hear of this one's address: it can't give it up."}
-    return {}
+    return _left_sources(trigger)
+
+
+def _scheme_errors(trigger: "Trigger") -> dict[str, str]:
+    if trigger.scheme not in schemes.READERS:
+        known = ", ".join(schemes.READERS)
+        return {"scheme": f"{shown(trigger.scheme)} is no scheme; expected one of {known}."}
+    wrong = schemes.faults(trigger.scheme, trigger.scheme_options)
+    return {"scheme_options": " ".join(wrong)} if wrong else _left_sources(trigger)
+
+
+def _left_sources(trigger: "Trigger") -> dict[str, str]:
+    if trigger._state.adding or trigger.scheme == schemes.POLL or not trigger.sources.exists():
+        return {}
+    return {"scheme": "Sources are polled for this trigger: remove those before it gets another scheme."}

@@ -24,6 +24,8 @@ def replace(trigger: Trigger, *, secret: str | None = None, grace_seconds: float
     Those before it stay valid for `grace_seconds`, so that the sender may be told meanwhile. Raises InvalidSecret
     and `triggers.vault.VaultLocked`.
     """
+    if trigger.scheme not in SCHEMES:
+        raise InvalidSecret("Nothing is signed for this trigger: sources are polled for it.")
     scheme = SCHEMES[trigger.scheme]
     text = scheme.new_secret() if secret is None else secret
     try:

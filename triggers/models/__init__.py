@@ -7,6 +7,7 @@ from triggers.models.delivery import Batch, Delivery, Reaction
 from triggers.models.key_use import KeyUse, RateLimit
 from triggers.models.occurrence import Occurrence
 from triggers.models.secret import Secret
+from triggers.models.source import Sighting, Source
 from triggers.models.trigger import (
     Dependency,
     EventTrigger,
@@ -37,6 +38,8 @@ __all__ = [
     "Schedule",
     "Scope",
     "Secret",
+    "Sighting",
+    "Source",
     "Trigger",
     "TriggerQuerySet",
     "Upstream",
