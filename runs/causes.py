@@ -7,7 +7,9 @@ from django.contrib.auth.models import User
 
 from runs.launch import Cause
 from runs.models import Run, TriggerKind
+from runs.plain import plain
 from triggers import dependencies
+from triggers.events import inbox
 from triggers.models import ApiKey, Delivery, Trigger
 
 
@@ -64,7 +66,12 @@ def event(
     what = f"Event{name} at {last.trigger.label}, delivery {last.pk}"
     if len(deliveries) > 1:
         what = f"{len(deliveries)} events at {last.trigger.label}, deliveries {deliveries[0].pk} to {last.pk}"
-    told = {"event": last.event, "delivery": last.pk, "deliveries": [each.pk for each in deliveries[:100]]}
+    told = {
+        "event": last.event,
+        "delivery": last.pk,
+        "deliveries": [each.pk for each in deliveries[:100]],
+        "payload": plain(inbox.excerpt(last)),
+    }
     return Cause(
         kind=TriggerKind.EVENT,
         sentence=f"{what}{f', replayed by {by}' if by else ''}",

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from jobs import pausing
+from jobs.expectations import MASK
 from runs import batches, deliveries, reactions
 from runs.models import Run
 from runs.status import Status
@@ -388,3 +389,12 @@ def test_nothing_that_is_sent_is_answered_with_a_fault_of_ours(data: st.DataObje
     ]
     answer = post(address(trigger), body, {**headers, **spoiled}, data.draw(st.sampled_from(kinds)))
     assert answer.status_code in {200, 202, 400, 401}, answer.content
+
+
+def test_a_run_keeps_what_came_without_secrets_and_not_more_than_people_read() -> None:
+    trigger, secret = make_event(scheme="token")
+    send(trigger, secret, {"order": "a\0b", "token": "hunter2"})
+    send(trigger, secret, {"text": "x" * 5000})
+    short, long = Run.objects.order_by("pk").values_list("context", flat=True)
+    assert short["payload"] == {"order": "a\ufffdb", "token": MASK}
+    assert len(long["payload"]) == 2002
