@@ -20,7 +20,7 @@ from psycopg.pq import TransactionStatus
 
 from jobs import executors
 from jobs.executors import Cancelled, Failed, Launch, Outcome
-from runs import dispatch, followers, lifecycle, workers
+from runs import dispatch, followers, lifecycle, statements, workers
 from runs.attempts import AttemptContext, current
 from runs.claims import Claim, Wish
 from runs.models import run_name
@@ -136,12 +136,19 @@ def _claim(lane: str) -> list[Claim]:
     for _ in range(2):
         try:
             wish = _wish(lane)
-            return [] if wish is None else lifecycle.claim(wish)
+            return [] if wish is None else _noticed(lifecycle.claim(wish))
         except (OperationalError, InterfaceError) as error:
             connection.close()
             log.warning("claim_unknown", lane=lane, error=str(error).strip())
         _end_slot()
     return []
+
+
+def _noticed(claims: list[Claim]) -> list[Claim]:
+    """The claims, when the connection knows how many runs there are by now. What they need is not in doubt any more."""
+    with suppress(OperationalError, InterfaceError):
+        statements.grown_to(max((claim.id for claim in claims), default=0))
+    return claims
 
 
 def _wish(lane: str) -> Wish | None:
@@ -241,7 +248,7 @@ def _settle_and_claim(last: Slice, lane: str) -> list[Claim]:
         if wish is not None:
             moved, claims = lifecycle.settle_and_claim(_outcomes(last), spans=_spans(last), wish=wish)
             _go_on(last, moved)
-            return claims
+            return _noticed(claims)
     except (OperationalError, InterfaceError) as error:
         connection.close()
         log.warning("claim_unknown", lane=lane, error=str(error).strip())
