@@ -3,7 +3,6 @@
 from django.urls import path
 
 from config.api import documents, problems
-from jobs.api import JobListView, JobView
 from runs.api import (
     acts,
     audit,
@@ -16,6 +15,7 @@ from runs.api import (
     dependencies,
     deployments,
     events,
+    job_edits,
     jobs,
     lanes,
     launching,
@@ -66,11 +66,13 @@ urlpatterns = [
     path(f"{_RUN}/rerun", acts.RerunView.as_view(), name="api-run-rerun"),
     path(f"{_RUN}/complete", completion.CompleteView.as_view(), name="api-run-complete"),
     # Jobs and triggers.
-    path("jobs", JobListView.as_view(), name="api-jobs"),
+    path("jobs", job_edits.JobsView.as_view(), name="api-jobs"),
     path(
         "jobs/available-upstream", dependencies.AvailableUpstreamView.as_view(), name="api-available-upstream"
     ),
-    path(_JOB, JobView.as_view(), name="api-job"),
+    path(_JOB, job_edits.JobEditView.as_view(), name="api-job"),
+    path(f"{_JOB}/pause", job_edits.PauseJobView.as_view(), name="api-job-pause"),
+    path(f"{_JOB}/resume", job_edits.ResumeJobView.as_view(), name="api-job-resume"),
     path(f"{_JOB}/runs", jobs.JobRunsView.as_view(), name="api-job-runs"),
     path(f"{_JOB}/stats", jobs.JobStatsView.as_view(), name="api-job-stats"),
     path(f"{_JOB}/reset-circuit", circuits.ResetCircuitView.as_view(), name="api-reset-circuit"),

@@ -1,19 +1,17 @@
 """Making, changing and removing triggers, switching them on and off, and firing one by hand."""
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs import wire
 from jobs.endpoint import Endpoint, described
 from jobs.faults import Fault
-from jobs.wire import InvalidBody, InvalidHeader
+from jobs.wire import InvalidBody
 from runs import causes, launch
 from runs.api import bodies, event_bodies, trigger_bodies
 from runs.api.dependencies import hide
@@ -29,12 +27,12 @@ from runs.api.triggers import (
     secrets_of,
     trigger_objects,
 )
+from runs.api.versions import match
 from runs.launch import Launched, LaunchRefused
 from triggers import dependencies, limits
 from triggers.events import secrets
 from triggers.models import Kind, Trigger
 
-_TAG: Final = re.compile(r'\*|"([0-9]{1,10})"')
 NOTHING: Final[Mapping[int, Any]] = {204: None}
 FIRE: Final[wire.Schema] = {
     "type": "object",
@@ -51,13 +49,6 @@ ROTATE: Final[wire.Schema] = {
     },
     "additionalProperties": False,
 }
-
-
-class PreconditionFailed(APIException):
-    """Somebody changed the trigger since the caller read it."""
-
-    status_code = 412
-    default_code = "precondition_failed"
 
 
 class TriggersView(TriggerListView):
@@ -248,7 +239,7 @@ def held(request: Request, slug: str, number: int, act: Callable[[Trigger], None
             dependencies.lock()  # before the row, in the order in which everybody takes the two
         locked = Trigger.objects.select_related("job").select_for_update(of=("self",))
         found = locked.filter(pk=number).first() or find_trigger(request, slug, number)
-        _match(request, found.version)
+        match(request, found.version, noun="trigger")
         act(found)
     return found
 
@@ -265,18 +256,3 @@ def answer(
     tag = {"ETag": f'"{fresh.version}"'}
     body = trigger_objects([fresh])[0] | ({"secret": secret} if secret or status == 201 else {})
     return Response(body, status=status, headers={**tag, **(headers or {})})
-
-
-def _match(request: Request, version: int) -> None:
-    """Raises PreconditionFailed if the caller names another version than this one, InvalidHeader for no version."""
-    wanted = request.headers.get("If-Match")
-    if wanted is None:
-        return
-    found = _TAG.fullmatch(wanted.strip().removeprefix("W/"))
-    if found is None:
-        detail = f'The If-Match is {wanted!r}; expected an ETag such as "3", or *.'
-        raise InvalidHeader([Fault(pointer="/If-Match", code="format", detail=detail)])
-    if found[1] is not None and int(found[1]) != version:
-        raise PreconditionFailed(
-            f"The trigger is at version {version} now, and not {found[1]}: somebody changed it."
-        )

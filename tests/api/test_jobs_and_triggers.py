@@ -1,4 +1,4 @@
-"""jobs.api and runs.api.jobs, runs.api.triggers: what can be run, by what, and how that went."""
+"""runs.api.job_objects, runs.api.jobs, runs.api.triggers: what can be run, by what, and how that went."""
 
 from typing import Any
 

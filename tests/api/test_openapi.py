@@ -30,7 +30,7 @@ from triggers.models import Kind
 BEYOND_SCHEMAS = (
     *("/api/runs", "/api/jobs/{slug}/runs", "/api/campaigns", "/schedule/preview"),
     *("/api/jobs/{slug}/triggers", "/triggers/{trigger}", "/available-upstream", "/slots", "/slots/run"),
-    *("/api/stats/triggers", "/api/calendars", "/calendars/{calendar}"),
+    *("/api/stats/triggers", "/api/calendars", "/calendars/{calendar}", "/api/jobs", "/api/jobs/{slug}"),
     *("/api/sources", "/api/sources/{source}"),
 )
 EXAMPLES = 10  # of each operation: about 30 seconds on two cores
