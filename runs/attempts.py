@@ -5,6 +5,7 @@ because between the request and the signal this slot may have gone on to another
 """
 
 import contextlib
+import json
 import os
 import signal
 import threading
@@ -13,7 +14,7 @@ from types import FrameType
 
 import structlog
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
-from django.db.models import JSONField, QuerySet, Value
+from django.db.models import QuerySet
 
 from jobs import parameters
 from jobs.executors import Interrupted, interruption
@@ -21,10 +22,18 @@ from runs.claims import Claim
 from runs.logs import LogWriter, masker
 from runs.models import Run
 from runs.plain import plain
+from runs.statements import together
 
 log = structlog.get_logger(__name__)
 
 FLUSH_SECONDS = 0.5
+# Nobody reads a first word sooner, and most short attempts have ended by then and store what they said themselves.
+FIRST_SECONDS = 0.05
+
+
+_PROGRESS = """
+    UPDATE runs_run SET progress = %s::text::jsonb
+    WHERE id = %s::bigint AND claim_token = %s::bigint AND status || '' = 'running' RETURNING 1 AS stored"""
 
 
 class AttemptContext:
@@ -81,13 +90,14 @@ class AttemptContext:
 
     def flush(self) -> None:
         """Stores what was said since the last time; raises the database's error and keeps it if it cannot."""
-        if self._log is not None:
-            self._log.flush()
         progress, self._progress = self._progress, None
-        if progress is None:
-            return
+        words = [] if progress is None else [json.dumps(plain(progress))]
+        also = [(_PROGRESS, [text, self.run_id, self._claim.token]) for text in words]
         try:
-            self._held().update(progress=Value(plain(progress), JSONField()))
+            if self._log is not None:
+                self._log.flush(*also)
+            elif also:
+                together(*also)
         except BaseException:
             if self._progress is None:  # job code may have said more meanwhile
                 self._progress = progress
@@ -150,10 +160,10 @@ class Current:
         reported_at = 0.0
         while True:
             os.read(self._reading, 4096)
-            # The first words go out at once, in case they are the last; more of them every half second.
+            # The first words go out soon, in case they are the last; more of them every half second.
             since = time.monotonic() - reported_at
-            if since < FLUSH_SECONDS and not self._asked:
-                time.sleep(FLUSH_SECONDS - since)
+            if not self._asked:
+                time.sleep(max(FLUSH_SECONDS - since, FIRST_SECONDS))
             reported_at = time.monotonic()
             self._woken = False
             context = self.context

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.conf import settings
-from django.db import IntegrityError, connection
 from django.db.models import Max, Sum
 
 from runs.models import LogChunk
 from runs.plain import plain_text
+from runs.statements import Statement, together
 
 CHUNK_LINES = 500
 CHUNK_BYTES = 64 * 1024
@@ -59,6 +59,18 @@ def masker(secrets: Sequence[str]) -> Callable[[str], str]:
     return lambda text: pattern.sub("••••••", text)
 
 
+# `held`: the token still holds the claim; `stored`: nobody had these numbers yet.
+_STORE = """
+    WITH held AS (
+        SELECT id FROM runs_run
+        WHERE id = %s::bigint AND claim_token = %s::bigint AND status || '' = 'running'),
+    stored AS (
+        INSERT INTO runs_logchunk (run_id, attempt, first_seq, last_seq, size, lines)
+        SELECT id, %s::smallint, %s::bigint, %s::bigint, %s::int, %s::text::jsonb FROM held
+        ON CONFLICT (run_id, first_seq) DO NOTHING RETURNING id)
+    SELECT EXISTS (SELECT FROM held) AS held, EXISTS (SELECT FROM stored) AS stored"""
+
+
 class LogWriter:
     """Collects the lines of one attempt and stores them; safe to use from any thread.
 
@@ -72,9 +84,11 @@ class LogWriter:
         self._dropped = 0
         self._lock = threading.Lock()
         self._storing = threading.Lock()
-        self._next_seq: int | None = None
+        # Nothing is stored yet of a first attempt; if one was given back and its number is used again, its lines are
+        # found when the numbers collide.
+        self._next_seq: int | None = 1 if attempt == 1 else None
         self._size = 0  # of this attempt
-        self._size_before: int | None = None
+        self._size_before: int | None = 0 if attempt == 1 else None
         self._full = False
 
     def write(self, text: str, *, level: str = "info") -> None:
@@ -110,32 +124,39 @@ class LogWriter:
         """Whether there is something to flush."""
         return bool(self._waiting)
 
-    def flush(self) -> None:
-        """Stores what was written so far; raises the database's error and keeps the lines if it cannot."""
+    def flush(self, *also: Statement) -> None:
+        """Stores what was written so far, and in the same transaction carries `also` out.
+
+        Raises the database's error and keeps the lines if it cannot.
+        """
         with self._storing:
+            if not self._waiting and also:
+                together(*also)
             while self._waiting:
                 with self._lock:
                     chunk = _head(self._waiting)
-                stored = self._store(chunk)
+                stored = self._store(chunk, *also)
+                also = ()
                 with self._lock:
                     del self._waiting[: len(chunk)]
                     if not stored:
                         self._waiting.clear()
                         self._full = True
 
-    def _store(self, chunk: list[tuple[float, str, str]]) -> bool:
+    def _store(self, chunk: list[tuple[float, str, str]], *also: Statement) -> bool:
         """Inserts one chunk; False if the claim is lost. Numbers start after what earlier attempts wrote."""
         while True:
             if self._next_seq is None:
                 self._resume()
             first = self._next_seq or 1
-            try:
-                stored = self._insert(first, chunk)
-            except IntegrityError:
-                self._next_seq = None  # another attempt wrote meanwhile: look where its lines end
+            held, stored = self._insert(first, chunk, *also)
+            if held and not stored:  # another attempt wrote meanwhile: look where its lines end
+                self._next_seq = None
+                if first == 1:
+                    self._size_before = None
                 continue
             self._next_seq = first + len(chunk)
-            return stored
+            return held
 
     def _resume(self) -> None:
         known = LogChunk.objects.filter(run_id=self._run_id).aggregate(last=Max("last_seq"), size=Sum("size"))
@@ -143,24 +164,12 @@ class LogWriter:
         if self._size_before is None:  # later, what is stored has lines of ours
             self._size_before = known["size"] or 0
 
-    def _insert(self, first: int, chunk: list[tuple[float, str, str]]) -> bool:
+    def _insert(self, first: int, chunk: list[tuple[float, str, str]], *also: Statement) -> tuple[bool, bool]:
         lines = json.dumps(chunk, ensure_ascii=False)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """INSERT INTO runs_logchunk (run_id, attempt, first_seq, last_seq, size, lines)
-                   SELECT id, %s, %s, %s, %s, %s::jsonb FROM runs_run
-                   WHERE id = %s AND claim_token = %s AND status = 'running'""",
-                [
-                    self._attempt,
-                    first,
-                    first + len(chunk) - 1,
-                    len(lines),
-                    lines,
-                    self._run_id,
-                    self._token,
-                ],
-            )
-            return bool(cursor.rowcount == 1)
+        last = first + len(chunk) - 1
+        values = [self._run_id, self._token, self._attempt, first, last, len(lines), lines]
+        (row,), *_ = together((_STORE, values), *also)
+        return row["held"], row["stored"]
 
 
 def _head(waiting: Sequence[tuple[float, str, str]]) -> list[tuple[float, str, str]]:
