@@ -7,13 +7,12 @@ of them open, and `manage.py rotate_secrets` seals anew what a former key sealed
 from functools import lru_cache
 from typing import Any, Final
 
+from django.apps import apps
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from triggers import cipher
-from triggers.models.secret import Secret
-from triggers.models.source import Source
 
 SHORTEST: Final = 32  # characters of a key
 BATCH: Final = 100
@@ -50,29 +49,37 @@ def rotate() -> tuple[int, int]:
     Each batch is a transaction of its own, so that it may be stopped anywhere and called again.
     """
     done, lost = 0, 0
-    for sealed in (
-        Secret.objects.select_related("trigger"),
-        Source.objects.exclude(sealed="").only("public_id", "sealed", "key_id"),
-    ):
-        again, closed = _rotate(sealed)
+    for model in _tables():
+        again, closed = _rotate(model)
         done, lost = done + again, lost + closed
     return done, lost
 
 
 def lost_count() -> int:
     """How many stored secrets no key opens."""
-    unknown = {"key_id__in": known_keys()}
-    return (
-        Secret.objects.exclude(**unknown).count()
-        + Source.objects.exclude(sealed="").exclude(**unknown).count()
-    )
+    known = known_keys()
+    return sum(_kept(model).exclude(key_id__in=known).count() for model in _tables())
 
 
-def _rotate(sealed: QuerySet[Any]) -> tuple[int, int]:
+def _tables() -> list[type[Model]]:
+    """Every table with `sealed` and `key_id`; what it seals for is its rows' `place`."""
+    return [
+        model
+        for model in apps.get_models()
+        if {"sealed", "key_id"} <= {field.name for field in model._meta.concrete_fields}
+    ]
+
+
+def _kept(model: type[Model]) -> QuerySet[Any]:
+    return model._default_manager.exclude(sealed="")
+
+
+def _rotate(model: type[Model]) -> tuple[int, int]:
     current, done, lost, after = _keys()[0].id, 0, 0, 0
     while True:
         with transaction.atomic():
-            old = sealed.exclude(key_id=current).filter(pk__gt=after).order_by("pk")
+            # With what it belongs to, for its place.
+            old = _kept(model).exclude(key_id=current).filter(pk__gt=after).order_by("pk").select_related()
             batch = list(old.select_for_update(of=("self",))[:BATCH])
             for secret in batch:
                 try:

@@ -25,6 +25,6 @@ class Command(BaseCommand):
         if lost:
             self.stderr.write(
                 f"{lost} can't be opened: no key in HEADWAY_VAULT_KEYS sealed them. Add the key that did, or give "
-                "their triggers new secrets."
+                "their triggers and channels new ones."
             )
             sys.exit(1)
