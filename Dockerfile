@@ -15,6 +15,7 @@ COPY manage.py ./
 COPY config config
 COPY jobs jobs
 COPY triggers triggers
+COPY notifications notifications
 COPY runs runs
 COPY demo demo
 COPY templates templates

@@ -146,7 +146,8 @@ def _vault() -> Check:
         detail=f"No key opens {lost} stored secret{'s' if lost > 1 else ''}."
         if lost
         else "Opens every secret.",
-        remedy="Add the key that sealed them to HEADWAY_VAULT_KEYS. Until then their webhooks are answered with 503.",
+        remedy="Add the key that sealed them to HEADWAY_VAULT_KEYS. Until then their webhooks are answered with 503, "
+        "and their channels stay silent.",
     )
 
 

@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "config",
     "jobs",
     "triggers",
+    "notifications",
     "runs",
     *(["demo"] if DEMO else []),
     # Its modules are found by config.urls: a worker serves no admin and need not load it.
@@ -199,6 +200,17 @@ for _name, _days in (("HEADWAY_RETAIN_DAYS", RETAIN_DAYS), ("HEADWAY_STATISTICS_
         raise ImproperlyConfigured(f"{_name} is {_days}; expected 0 (for ever) to 36500 days.")
 # Deliveries of events are kept for so many days.
 DELIVERY_DAYS = env.int("HEADWAY_DELIVERY_DAYS", default=30)
+
+# --- Notifications --------------------------------------------------------------------------------
+# The server for e-mail: smtp://, smtp+tls:// or smtp+ssl://, with user and password; without it there is none.
+EMAIL_URL = env.str("EMAIL_URL", default="")
+EMAIL_IS_SET_UP = bool(EMAIL_URL)
+if EMAIL_IS_SET_UP:
+    vars().update(env.email_url("EMAIL_URL"))
+EMAIL_TIMEOUT = env.float("HEADWAY_EMAIL_TIMEOUT", default=10)  # seconds, of each answer of the server
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="Headway <headway@localhost>")
+# What was told is remembered for so many days.
+NOTIFICATION_DAYS = env.int("HEADWAY_NOTIFICATION_DAYS", default=30)
 
 # Programs a `command` job may start, by name or absolute path; `python` is this interpreter.
 COMMAND_PROGRAMS = env.list("HEADWAY_COMMAND_PROGRAMS", default=["python"])

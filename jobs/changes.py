@@ -1,4 +1,4 @@
-"""Change: what was changed of a job, trigger, key, calendar, lane or campaign: when, by whom, from where, and how.
+"""Change: what was changed of a job, trigger, key, lane, channel …: when, by whom, from where, and how.
 
 The database writes it itself (migration 0003), so that the API, the admin, a command and raw SQL are all seen.
 What only the machine counts (versions, last use, next slots) is no change; secrets are dots.
@@ -22,6 +22,8 @@ NOUNS = {
     "runs.lane": "lane",
     "runs.campaign": "campaign",
     "triggers.source": "source",
+    "notifications.channel": "channel",
+    "notifications.rule": "notification rule",
 }
 KEY, TRIGGER = "triggers.apikey", "triggers.trigger"
 # Lists of an object, each of whose items is put on and taken off by a change of its own.

@@ -13,6 +13,8 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
+from notifications import outbox
+from notifications.models import Occasion
 from runs import dispatch, error_groups, launch, progress
 from runs.launch import LaunchRefused
 from runs.models import Campaign, CampaignAct, CampaignEvent, CampaignStatus, ClaimGroup, Run
@@ -48,6 +50,8 @@ def hold(campaign: Campaign, *, by: str, reason: str) -> None:
     """Pauses a campaign whose row the caller has locked."""
     move(campaign, Status.PAUSED, paused_by=by[:200], paused_reason=plain(reason)[:500])
     note(campaign, CampaignAct.PAUSED, by=by, detail=plain(reason))
+    if by in (FAILURE_RATE, CANARY):
+        _tell(campaign, Occasion.CAMPAIGN_STOPPED, plain(reason))
 
 
 def resume(campaign: Campaign, *, by: str, without_invalid: bool = False, first: int | None = None) -> None:
@@ -170,6 +174,16 @@ def end(campaign: Campaign, status: CampaignStatus) -> None:
     """Ends a campaign, of which nothing is open, whose row the caller has locked."""
     move(campaign, status, finished_at=timezone.now())
     note(campaign, CampaignAct.ENDED, detail=status.value)
+    if status == Status.DONE:
+        seen = progress.of_campaign(campaign)
+        _tell(campaign, Occasion.CAMPAIGN_DONE, f"{seen.succeeded} runs succeeded, {seen.failed} failed.")
+
+
+def _tell(campaign: Campaign, occasion: Occasion, detail: str) -> None:
+    newest = campaign.events.aggregate(newest=Max("pk"))["newest"]
+    told = {"campaign": campaign.pk, "detail": detail}
+    once = f"{campaign.pk}:{newest}"
+    outbox.note(outbox.Note(occasion=occasion, once=once, job=campaign.job, detail=told))
 
 
 def begin(campaign: Campaign, *, by: str = "") -> None:

@@ -14,6 +14,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from jobs.models import Job
+from notifications import outbox
+from notifications.models import Occasion
 from runs import dispatch
 from runs.models import Circuit, CircuitEvent, CircuitState, Run
 from runs.status import Status
@@ -137,7 +139,10 @@ def _open(circuit: Circuit, kind: CircuitEvent.Kind, *, detail: str, job: Job, n
     circuit.opened_at = circuit.opened_at or now
     circuit.open_until = now + timedelta(seconds=job.circuit_cooldown_seconds)
     circuit.probe_run_id = None
-    CircuitEvent.objects.create(circuit=circuit, kind=kind, detail=detail)
+    event = CircuitEvent.objects.create(circuit=circuit, kind=kind, detail=detail)
+    if kind == CircuitEvent.Kind.OPENED:  # one that stays open is no news
+        told = {"target": circuit.target, "detail": detail}
+        outbox.note(outbox.Note(occasion=Occasion.CIRCUIT_OPENED, once=str(event.pk), job=job, detail=told))
     log.warning("circuit_opened", target=circuit.target, detail=detail)
 
 

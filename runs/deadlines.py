@@ -1,7 +1,7 @@
 """Deadlines: what a job or schedule promises of its runs, and whether each run kept it.
 
-They are due rows in the database, made with the run and judged by the sweep, each exactly once: a breach is a row
-and an event of the run. A job that promises nothing costs nothing.
+They are due rows in the database, made with the run and judged by the sweep, each exactly once: a breach is a row,
+an event of the run, and told to whom a rule says so (`runs.telling`). A job that promises nothing costs nothing.
 """
 
 from datetime import datetime, timedelta
@@ -10,6 +10,7 @@ from typing import Final
 from django.db import connection
 
 from jobs.models import Job
+from notifications import outbox
 from runs.models import Deadline, DeadlineKind, Run
 from triggers.models import Trigger
 
@@ -29,10 +30,13 @@ _JUDGE: Final = """
             least(r.finished_at, CASE WHEN d.kind = 'start' THEN coalesce(
                 (r.attempts->0->>'started_at')::timestamptz, r.started_at) END) <= d.due_at, FALSE)
         FROM due, runs_run r WHERE d.id = due.id AND r.id = d.run_id
-        RETURNING d.run_id, d.kind, d.due_at, d.is_breached)
+        RETURNING d.id, d.run_id, d.job_id, d.kind, d.due_at, d.is_breached),
+    noted AS (@noted@)
     INSERT INTO runs_runevent (run_id, at, kind, actor, detail)
     SELECT run_id, clock_timestamp(), 'deadline_breached', '',
-        jsonb_build_object('kind', kind, 'due_at', due_at) FROM judged WHERE is_breached"""
+        jsonb_build_object('kind', kind, 'due_at', due_at) FROM judged WHERE is_breached""".replace(
+    "@noted@", outbox.BREACHED
+)
 
 
 def of(run: Run, *, job: Job, trigger: Trigger | None) -> list[Deadline]:

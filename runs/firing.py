@@ -18,6 +18,7 @@ from django.db.models.functions import Coalesce
 
 from jobs.models import Job
 from jobs.numbers import any_of
+from notifications import outbox
 from runs import slots
 from runs.models import Run
 from triggers import ledger, schedules
@@ -159,6 +160,7 @@ def _fire(triggers: Sequence[Trigger], now: datetime) -> None:
     fresh = ledger.undecided(entries)
     slots.launch([entry for entry in fresh if entry.outcome == Outcome.FIRED], now)
     ledger.enter(fresh)
+    outbox.note(*slots.missed(fresh))
     fired = {entry.trigger.pk for entry in fresh if entry.run_id is not None}
     _plan(
         [

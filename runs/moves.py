@@ -1,8 +1,8 @@
 """The one statement by which a run's status is written, and what it does for the runs that it ends.
 
 Whatever must neither be missed nor be done twice for an ended run stands in the statement that ends it: it is
-counted (`runs.tallies`), and noted as ended if something may follow it (`runs.followers`). Used by
-`runs.lifecycle` only.
+counted (`runs.tallies`), noted as ended if something may follow it (`runs.followers`), and noted if somebody is to
+be told of it (`runs.telling`). Used by `runs.lifecycle` only.
 """
 
 from collections import Counter
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from notifications import outbox
 from runs import holding
 from runs.statements import Rows, planned
 from runs.status import FINAL
@@ -64,7 +65,8 @@ _MOVING = f"""
         INSERT INTO runs_ending (run_id)
         SELECT id FROM moved
         WHERE status IN ({FINAL_WORDS}) AND job_id IN (SELECT job_id FROM triggers_upstream)
-        RETURNING run_id)
+        RETURNING run_id),
+    noted AS ({outbox.ENDED})
     SELECT id, job_id, status, lane, attempt, cancel_requested, concurrency_key,
         id IN (SELECT run_id FROM ended) AS followed
     FROM moved"""

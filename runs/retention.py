@@ -40,12 +40,14 @@ _OF_ITS_OWN = "r.retain_for_seconds IS NOT NULL AND NOT r.persistent"
 _OF_JOB = "r.job_id = %(job)s"
 
 # Who still needs a run: an open one that it caused or that retries it, its dependents as long as they were not
-# looked at or wait for another upstream, its campaign while that goes on, and the program that may repeat its launch.
+# looked at or wait for another upstream, who is still to be told of it, its campaign while that goes on, and the
+# program that may repeat its launch.
 _NEEDED = f"""
     EXISTS (SELECT 1 FROM runs_run o WHERE o.parent_id = r.id AND o.status IN ({_OPEN}))
     OR EXISTS (SELECT 1 FROM runs_run o WHERE o.root_id = r.id AND o.status IN ({_OPEN}))
     OR EXISTS (SELECT 1 FROM runs_run o WHERE o.retry_of_id = r.id AND o.status IN ({_OPEN}))
     OR EXISTS (SELECT 1 FROM runs_ending e WHERE e.run_id = r.id)
+    OR EXISTS (SELECT 1 FROM notifications_notice n WHERE n.run_id = r.id AND n.taken_at IS NULL)
     OR EXISTS (SELECT 1 FROM runs_following f WHERE f.upstream_id = r.id AND f.outcome = 'pending')
     OR EXISTS (SELECT 1 FROM runs_idempotency i WHERE i.run_id = r.id)
     OR EXISTS (SELECT 1 FROM runs_campaign c

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from jobs.numbers import any_of
+from notifications import outbox
+from notifications.models import Occasion
 from runs import launch as launching
 from runs import lifecycle
 from runs.durations import duration_words
@@ -28,6 +30,27 @@ def entries(trigger: Trigger, due: schedules.Due) -> Iterator[Entry]:
         yield Entry(trigger=trigger, slot=slot, outcome=Outcome.MISSED, reason=missed)
     for slot, reason in due.held.items():
         yield Entry(trigger=trigger, slot=slot, outcome=Outcome.SKIPPED, reason=reason)
+
+
+def missed(entries: Iterable[Entry]) -> Iterator[outbox.Note]:
+    """What there is to tell of slots that were missed: those of one schedule that are entered together, at once."""
+    found: dict[int, list[Entry]] = {}
+    for entry in entries:
+        if entry.outcome == Outcome.MISSED:
+            found.setdefault(entry.trigger.pk, []).append(entry)
+    for number, mine in found.items():
+        first, last = min(entry.slot for entry in mine), max(entry.slot for entry in mine)
+        yield outbox.Note(
+            occasion=Occasion.MISSED,
+            once=f"{number}:{last.timestamp():.0f}",
+            job=mine[0].trigger.job,
+            trigger=mine[0].trigger,
+            detail={
+                "slots": len(mine),
+                "first": first.isoformat(sep=" ", timespec="minutes"),
+                "last": last.isoformat(sep=" ", timespec="minutes"),
+            },
+        )
 
 
 def launch(slots: Sequence[Entry], now: datetime) -> None:

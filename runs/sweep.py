@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
 
 from jobs import changes
+from notifications import senders, sending
 from runs import (
     deadlines,
     deliveries,
@@ -26,6 +27,7 @@ from runs import (
     reactions,
     retention,
     tallies,
+    telling,
     tending,
 )
 from runs.models import Heartbeat, Idempotency, Lane, Run, Worker, WorkerProcess
@@ -38,6 +40,7 @@ NAME = "sweep"
 IDEMPOTENCY_HOURS = 24
 FOLLOWING = (followers.follow_left_over, followers.expire)
 EVENTS = (reactions.fire_batches, deliveries.forget)
+NOTIFICATIONS = (telling.take, senders.wake, sending.forget)
 
 
 def run_for_ever() -> None:
@@ -85,6 +88,7 @@ def run(now: datetime) -> bool:
         refill,
         *FOLLOWING,
         *EVENTS,
+        *NOTIFICATIONS,
     ):
         _repair(repair)
     return True

@@ -6,6 +6,8 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from jobs.models import Job
+from notifications import channels
+from notifications.models import Channel, Rule
 from runs import causes, launch, lifecycle, workers
 from runs.claims import Claim, Wish
 from runs.models import Run, WorkerProcess
@@ -63,6 +65,21 @@ def make_event(job: Job | None = None, *, secret: str | None = None, **fields: A
     trigger.full_clean()
     trigger.save()
     return trigger, secrets.replace(trigger, secret=secret)
+
+
+def make_channel(
+    kind: str = "webhook", address: str = "https://93.184.215.14/hook", **fields: Any
+) -> Channel:
+    """A channel, a webhook on the open internet unless told."""
+    channel = Channel(**{"name": f"channel-{next(_numbers)}", "kind": kind, **fields})
+    channels.save(channel, address=address)
+    return channel
+
+
+def make_rule(*occasions: str, channel: Channel | None = None, **fields: Any) -> Rule:
+    """A rule that tells a channel of these occasions of every job, each at once."""
+    given: dict[str, Any] = {"channel": channel or make_channel(), "quiet_minutes": 0, **fields}
+    return Rule.objects.create(occasions=occasions or ["failed", "recovered"], **given)
 
 
 def make_run(job: Job | None = None, **request: Any) -> Run:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-APPS = ("config", "jobs", "triggers", "runs", "demo")
+APPS = ("config", "jobs", "triggers", "notifications", "runs", "demo")
 
 
 def modules() -> Iterator[Path]:
