@@ -3,6 +3,7 @@
 from django.urls import path
 
 from config.api import documents, problems
+from notifications.api import channels, messages, rules
 from runs.api import (
     acts,
     audit,
@@ -39,6 +40,7 @@ _TRIGGER = f"{_JOB}/triggers/<int:trigger>"
 _RUN = "runs/<slug:run>"
 _KEY = "keys/<slug:key>"
 _CAMPAIGN = "campaigns/<int:campaign>"
+_CHANNEL = "channels/<int:channel>"
 
 urlpatterns = [
     # Launching. The words that follow jobs/ are no slugs (product.md, Reserved slugs).
@@ -128,6 +130,16 @@ urlpatterns = [
     path(_KEY, keys.KeyView.as_view(), name="api-key"),
     path(f"{_KEY}/rotate", keys.RotateKeyView.as_view(), name="api-key-rotate"),
     path(f"{_KEY}/revoke", keys.RevokeKeyView.as_view(), name="api-key-revoke"),
+    # Who is told of what, and what was told.
+    path("channels", channels.ChannelsView.as_view(), name="api-channels"),
+    path(_CHANNEL, channels.ChannelView.as_view(), name="api-channel"),
+    path(f"{_CHANNEL}/rotate-secret", channels.ChannelSecretView.as_view(), name="api-channel-secret"),
+    path(f"{_CHANNEL}/test", channels.ChannelTestView.as_view(), name="api-channel-test"),
+    path("notification-rules", rules.RulesView.as_view(), name="api-notification-rules"),
+    path("notification-rules/<int:rule>", rules.RuleView.as_view(), name="api-notification-rule"),
+    path("notifications", messages.MessagesView.as_view(), name="api-notifications"),
+    path("notifications/<int:message>", messages.MessageView.as_view(), name="api-notification"),
+    path("notifications/<int:message>/resend", messages.ResendView.as_view(), name="api-notification-resend"),
     # Campaigns (S4).
     path("campaigns", campaign_orders.CampaignListView.as_view(), name="api-campaigns"),
     path(_CAMPAIGN, campaigns.CampaignView.as_view(), name="api-campaign"),

@@ -49,6 +49,13 @@ def run_link(number: int) -> SafeString:
     return format_html('<a href="{}">run #{}</a>', reverse("pages:run", args=[number]), number)
 
 
+def without_links(field: Any) -> Any:
+    """A form field without links beside it that open windows by script."""
+    if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+        field.widget = field.widget.widget
+    return field
+
+
 class PauseForm(forms.Form):
     """Why and until when."""
 
@@ -113,10 +120,7 @@ class Panel(_ModelAdmin):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Django's field, without links that open windows by script to add and change what it refers to."""
-        field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
-            field.widget = field.widget.widget
-        return field
+        return without_links(super().formfield_for_dbfield(db_field, request, **kwargs))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """The object of this id; None for an id that no object can have."""

@@ -179,6 +179,8 @@ def _start(found: Live, servers: Servers) -> subprocess.Popen[bytes]:
         "HEADWAY_HOME": str(found.home),
         "HEADWAY_PORT": str(port),
         "PUBLIC_URL": "",
+        # So that a test can be told something by a webhook.
+        "HEADWAY_HTTP_PRIVATE_ALLOWED": "127.0.0.1,localhost",
     }
     program = Program(
         name="up", command=[sys.executable, "manage.py", "up"], directory=ROOT, environment=environment

@@ -174,9 +174,9 @@ _TYPES: Final = (
         "refused",
         409,
         "Not in this state",
-        "The run is in a state in which this can't be done: only a run that has ended can be retried, and one "
-        "that has ended can't be cancelled.",
-        "Look at the run's status first.",
+        "The run, or what else the address names, is in a state in which this can't be done: only a run that has "
+        "ended can be retried, and one that has ended can't be cancelled.",
+        "Look at its status first.",
     ),
     ProblemType(
         "invalid_recipients",

@@ -13,6 +13,7 @@ from jobs import executors, parameters, sync
 from jobs.admin import columns, configuration
 from jobs.admin.acts import JobActs
 from jobs.admin.form import JobForm, for_executor
+from jobs.admin.notifying import RuleInline
 from jobs.models import Job
 from triggers.models import Trigger
 
@@ -52,6 +53,7 @@ class JobAdmin(JobActs):
     search_help_text = "By name or slug."
     change_form_template = "admin/jobs/job/change_form.html"
     form = JobForm
+    inlines = [RuleInline]
 
     # What the list and the pages show
 

@@ -33,6 +33,9 @@ CHANGE_LANE = "runs.change_lane"
 PRIORITISE_RUN = "runs.prioritise_run"
 CHANGE_WORKER = "runs.change_worker"
 PAUSE_JOB = "jobs.pause_job"
+VIEW_MESSAGES = "notifications.view_message"
+CHANGE_CHANNEL = "notifications.change_channel"
+RESEND = "notifications.change_message"
 
 # The end of "You may not …", for people who are refused.
 ACTS = {
@@ -49,6 +52,9 @@ ACTS = {
     PRIORITISE_RUN: "change the priority of runs",
     CHANGE_WORKER: "drain workers",
     PAUSE_JOB: "hold jobs or let them go on",
+    VIEW_MESSAGES: "see notifications",
+    CHANGE_CHANNEL: "change channels",
+    RESEND: "send messages again",
 }
 
 

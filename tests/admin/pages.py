@@ -21,7 +21,16 @@ def text_of(response: Any) -> str:
 
 def form_of(client: Client, url: str) -> dict[str, Any]:
     """What the browser would send if the form of `url` were saved as it is."""
-    form = client.get(url).context["adminform"].form
+    context = client.get(url).context
+    sent: dict[str, Any] = _fields_of(context["adminform"].form)
+    for inline in context.get("inline_admin_formsets", ()):
+        sent |= _fields_of(inline.formset.management_form)
+        for form in inline.formset:
+            sent |= _fields_of(form)
+    return sent
+
+
+def _fields_of(form: Any) -> dict[str, Any]:
     sent: dict[str, Any] = {}
     for bound in form:
         value = bound.value()

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
+from notifications import sending
 from runs import deliveries, lists, orders
 from runs.models import Circuit
 from tests.admin.conftest import Login
@@ -15,6 +16,7 @@ from tests.factories import (
     make_dependency,
     make_event,
     make_job,
+    make_rule,
     make_run,
     make_schedule,
     make_slot,
@@ -23,7 +25,7 @@ from tests.factories import (
 from triggers import keys
 from triggers.models import Calendar
 
-OURS = ("jobs", "triggers", "runs")
+OURS = ("jobs", "triggers", "notifications", "runs")
 
 
 def cast() -> None:
@@ -38,6 +40,8 @@ def cast() -> None:
     make_slot()
     keys.issue(name="ci", owner=make_user())
     Calendar.objects.create(name="holidays", closed="2026-12-25")
+    rule = make_rule("failed", job=job)
+    sending.send_test(rule.channel, by="ada")
 
 
 def panels() -> list[Any]:

@@ -21,8 +21,9 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from config.api.documents import document
 from config.wsgi import application
+from notifications import sending
 from tests.api.conftest import NewKey
-from tests.factories import make_job, make_run, make_schedule
+from tests.factories import make_job, make_rule, make_run, make_schedule
 from triggers.models import Kind
 
 # Where a filter needs another beside it, or a text has a grammar of its own, no schema can say what is valid.
@@ -32,6 +33,8 @@ BEYOND_SCHEMAS = (
     *("/api/jobs/{slug}/triggers", "/triggers/{trigger}", "/available-upstream", "/slots", "/slots/run"),
     *("/api/stats/triggers", "/api/calendars", "/calendars/{calendar}", "/api/jobs", "/api/jobs/{slug}"),
     *("/api/sources", "/api/sources/{source}"),
+    # What an address may be depends on the channel's kind; a rule's channel and job must be there.
+    *("/api/channels", "/channels/{channel}", "/api/notification-rules", "/notification-rules/{rule}"),
 )
 EXAMPLES = 10  # of each operation: about 30 seconds on two cores
 # A job may refuse what the document allows (422), and the state of a job or run may forbid it (409).
@@ -78,7 +81,10 @@ def test_no_request_breaks_what_the_document_says(new_key: NewKey, monkeypatch: 
     monkeypatch.setattr("runs.api.waiting._seats", Semaphore(0))
     run = make_run(make_schedule(make_job(slug="report", schema={"additionalProperties": True})).job)
     trigger = run.job.triggers.get(kind=Kind.SCHEDULE)
+    rule = make_rule("failed")
+    message = sending.send_test(rule.channel, by="ada")
     there = {"slug": "report", "run": run.pk, "trigger": trigger.pk}
+    there |= {"channel": rule.channel_id, "rule": rule.pk, "message": message.pk}
     named = {"job": "report", "job_id": "report", "cron": trigger.cron, "timezone": "Europe/Berlin"}
     config = SchemathesisConfig.from_dict(
         {

@@ -11,11 +11,22 @@ from playwright.sync_api import Page, expect
 
 from jobs.executors import Failed, Succeeded
 from jobs.models import Job
+from notifications import sending
 from runs import causes, firing, launch, lifecycle, logs, orders, tallies, tending
 from runs.claims import Claim
 from runs.models import Run, WorkerProcess
 from tests.browser.conftest import LogIn
-from tests.factories import claim, claim_one, make_dependency, make_job, make_run, make_schedule, make_slot
+from tests.factories import (
+    claim,
+    claim_one,
+    make_channel,
+    make_dependency,
+    make_job,
+    make_rule,
+    make_run,
+    make_schedule,
+    make_slot,
+)
 
 pytestmark = pytest.mark.browser
 AXE = Axe().axe_script
@@ -87,6 +98,9 @@ def make_cast() -> dict[str, str]:
     queued = make_run(job, parameters={"city": "Bonn"})
     later = make_run(job, parameters={"city": "Bonn"}, run_at=timezone.now() + timedelta(hours=1))
     campaign = make_campaign(slot)
+    rule = make_rule("failed", "deadline", channel=make_channel(name="on call", is_enabled=False), job=job)
+    message = sending.send_test(rule.channel, by="ada")
+    sending.send_next()
     return {
         "a campaign": f"/campaigns/{campaign}/",
         "campaigns": "/campaigns/",
@@ -109,6 +123,8 @@ def make_cast() -> dict[str, str]:
         "a job's triggers": "/jobs/asks/triggers/",
         "a schedule": f"/jobs/asks/triggers/{nightly.pk}/",
         "queues": "/queues/",
+        "notifications": "/notifications/",
+        "a message": f"/notifications/{message.pk}/",
         "analytics": "/analytics/",
         "who follows whom": "/graph/?job=asks",
         "not found": "/runs/999999/",

@@ -1,0 +1,1 @@
+"""Notifications as programs read and change them."""
