@@ -17,16 +17,23 @@ Outcome = Occurrence.Outcome
 # Slots that were entered within this time of each other were found by the same beat when it came back.
 TOGETHER = timedelta(minutes=2)
 SEEN = 5000
+# How the ledger begins to say that nothing fired a slot in time (`runs.firing`), and not, say, that it was overtaken.
+UNFIRED = "Not run for the misfire policy"
+Row = tuple[int, int, datetime, datetime, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
-    """A stretch in which slots came and none was fired: from the first of them until beat entered them."""
+    """A stretch in which slots were missed: from the first of them until beat entered them.
+
+    `is_silence`: for no other reason than that nothing fired them in time.
+    """
 
     begin: datetime
     end: datetime
     slots: int
     schedules: int
+    is_silence: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +57,11 @@ def seen() -> Backlog:
     """The missed slots, at most `SEEN` of them, in one query."""
     # In the order of the index of missed slots: by number, the planner might walk through the whole ledger.
     missed = Occurrence.objects.filter(outcome=Outcome.MISSED).order_by("trigger_id", "slot")
-    rows = list(missed.values_list("pk", "trigger_id", "slot", "created_at")[: SEEN + 1])
+    rows = list(missed.values_list("pk", "trigger_id", "slot", "created_at", "reason")[: SEEN + 1])
     shown = rows[:SEEN]
     if not shown:
         return Backlog()
-    stretches: list[list[tuple[int, int, datetime, datetime]]] = []
+    stretches: list[list[Row]] = []
     for row in sorted(shown, key=lambda row: row[3], reverse=True):
         if stretches and stretches[-1][-1][3] - row[3] <= TOGETHER:
             stretches[-1].append(row)
@@ -115,10 +122,11 @@ def _decide(found: QuerySet[Occurrence], *, outcome: Outcome, by: str) -> int:
     return chosen.update(**given, **({"reason": ""} if outcome == Outcome.DUE else {}))
 
 
-def _silence(rows: Sequence[tuple[int, int, datetime, datetime]]) -> Silence:
+def _silence(rows: Sequence[Row]) -> Silence:
     return Silence(
-        begin=min(slot for _, _, slot, _ in rows),
-        end=max(entered for _, _, _, entered in rows),
+        begin=min(slot for _, _, slot, _, _ in rows),
+        end=max(entered for _, _, _, entered, _ in rows),
         slots=len(rows),
-        schedules=len({trigger for _, trigger, _, _ in rows}),
+        is_silence=all(reason.startswith(UNFIRED) for *_, reason in rows),
+        schedules=len({trigger for _, trigger, _, _, _ in rows}),
     )

@@ -14,7 +14,7 @@ from runs.models import Run
 from runs.views import schedule_list
 from tests.factories import make_job, make_run, make_schedule
 from tests.pages.conftest import Visitor, text, words
-from triggers import load
+from triggers import backlog, load
 from triggers.models import Calendar, Occurrence, Trigger
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +35,10 @@ def missed(trigger: Trigger, *hours: int) -> None:
     """Slots of so many hours ago that nobody decided about."""
     for before in hours:
         Occurrence.objects.create(
-            trigger=trigger, slot=NOW - timedelta(hours=before), outcome="missed", reason="down"
+            trigger=trigger,
+            slot=NOW - timedelta(hours=before),
+            outcome="missed",
+            reason=f"{backlog.UNFIRED} 'skip': down",
         )
 
 
@@ -239,6 +242,7 @@ def test_what_was_missed_is_told_by_stretch_and_run_all_together(ada: Client) ->
     page = words(ada.get("/schedules/"))
     assert "3 slots missed" in page
     assert "3 slots of 2 schedules missed." in page
+    assert "No beat fired anything due from" in page
     newest = re.search(r'name="newest" value="(\d+)"', page)
     assert newest
     missed(two, 4)  # came after the page was shown
