@@ -20,6 +20,7 @@ from runs.api import (
     jobs,
     lanes,
     launching,
+    operations,
     recipient_lists,
     runs,
     scheduled,
@@ -57,6 +58,12 @@ urlpatterns = [
     ),
     path("events/<uuid:public_id>", events.EventView.as_view(), name="api-event"),
     # Runs.
+    path("runs/cancel", operations.CancelRunsView.as_view(), name="api-runs-cancel"),
+    path("runs/retry", operations.RetryRunsView.as_view(), name="api-runs-retry"),
+    path("runs/priority", operations.PriorityRunsView.as_view(), name="api-runs-priority"),
+    path("operations", operations.OperationsView.as_view(), name="api-operations"),
+    path("operations/<int:number>", operations.OperationView.as_view(), name="api-operation"),
+    path("operations/<int:number>/stop", operations.StopOperationView.as_view(), name="api-operation-stop"),
     path("runs", runs.RunListView.as_view(), name="api-runs"),
     path(_RUN, runs.RunView.as_view(), name="api-run"),
     path(f"{_RUN}/logs", runs.RunLogView.as_view(), name="api-run-logs"),
@@ -167,6 +174,7 @@ urlpatterns = [
     # Lanes and workers.
     path("lanes/<slug:lane>/pause", lanes.PauseLaneView.as_view(), name="api-lane-pause"),
     path("lanes/<slug:lane>/resume", lanes.ResumeLaneView.as_view(), name="api-lane-resume"),
+    path("lanes/<slug:lane>/purge", lanes.PurgeLaneView.as_view(), name="api-lane-purge"),
     path("workers/<int:worker>/drain", lanes.DrainView.as_view(), name="api-worker-drain"),
     path("workers/<int:worker>/resume", lanes.ResumeWorkerView.as_view(), name="api-worker-resume"),
     path("recipient-lists", recipient_lists.RecipientListsView.as_view(), name="api-recipient-lists"),

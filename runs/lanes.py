@@ -1,11 +1,15 @@
 """Pauses and resumes a lane: while it is paused, nothing of it is claimed; what runs goes on."""
 
 import structlog
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from runs import dispatch
-from runs.models import Lane
+from runs import bulk, dispatch
+from runs.launch import LaunchRefused
+from runs.models import BulkOperation, Lane, Run
+from runs.status import Status
+from triggers.models import ApiKey
 
 log = structlog.get_logger(__name__)
 
@@ -15,6 +19,24 @@ ACTOR_LENGTH = 200
 
 class InvalidReason(ValueError):
     """A reason that is too long."""
+
+
+class NotConfirmed(LaunchRefused):
+    """A purge whose confirmation is not the lane's name."""
+
+
+def purge(lane: Lane, *, confirmed: str, user: User | None, api_key: ApiKey | None = None) -> BulkOperation:
+    """Has all that waits in the lane now cancelled, in the background; what comes later is not touched.
+
+    Raises NotConfirmed unless `confirmed` is the lane's name, and `runs.bulk.BulkRefused`.
+    """
+    if confirmed.strip() != lane.name:
+        raise NotConfirmed(
+            f"{confirmed.strip()!r} is not the lane's name: expected {lane.name!r}. Nothing was done."
+        )
+    waiting = Run.objects.filter(status=Status.QUEUED, lane=lane.name)
+    words = f"all that waits in the lane {lane}"
+    return bulk.order(waiting, act=BulkOperation.Act.CANCEL, words=words, user=user, api_key=api_key)
 
 
 def pause(lane: Lane, *, by: str, reason: str = "") -> None:

@@ -17,6 +17,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, connection,
 from jobs import changes
 from notifications import senders, sending
 from runs import (
+    bulk,
     deadlines,
     deliveries,
     dispatch,
@@ -81,6 +82,7 @@ def run(now: datetime) -> bool:
         tallies.fold,
         progress.fold_sums,
         tending.tend,
+        bulk.carry_on,
         partial(_forget, now),
         partial(retention.prune, now),
         partial(key_use.prune, now),

@@ -12,11 +12,12 @@ from jobs.endpoint import Endpoint
 from jobs.expectations import shown
 from runs import draining, lanes, queues
 from runs.api import bodies
-from runs.api.finding import actor
+from runs.api.finding import actor, caller
+from runs.api.operations import OperationSerializer
 from runs.api.stats import QueueSerializer, WorkerSerializer
 from runs.launch import LaunchRefused
 from runs.models import Lane, Worker
-from triggers.models import ApiKey
+from triggers.models import ApiKey, Scope
 
 
 class LaneEndpoint(Endpoint):
@@ -59,6 +60,25 @@ class ResumeLaneView(LaneEndpoint):
         wire.body(request, self.body_schema)
         lanes.resume(_lane(lane), by=actor(request))
         return _told(lane)
+
+
+class PurgeLaneView(LaneEndpoint):
+    """Cancel all that waits in a lane."""
+
+    required_scope = Scope.CANCEL
+    body_schema: ClassVar = {
+        "type": "object",
+        "properties": {"confirm": {"type": "string", "description": "The lane's name once more."}},
+        "required": ["confirm"],
+        "additionalProperties": False,
+    }
+    answers: ClassVar = {202: OperationSerializer}
+
+    def post(self, request: Request, lane: str) -> Response:
+        """Cancel all that waits in a lane, in the background; `confirm` says the lane's name once more."""
+        found, typed = _lane(lane), wire.body(request, self.body_schema)["confirm"]
+        made = lanes.purge(found, confirmed=typed, **{"user": None, **caller(request)})
+        return Response(OperationSerializer(made).data, status=202)
 
 
 class DrainView(LaneEndpoint):

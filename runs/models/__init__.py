@@ -1,5 +1,6 @@
 """What happened: runs, what is written beside them, and the workers that carry them."""
 
+from runs.models.bulk import BulkOperation, BulkTarget
 from runs.models.campaign import Campaign, CampaignPace, CampaignStatus, CampaignTally, Recipient, ResultSum
 from runs.models.campaign_event import CampaignAct, CampaignEvent
 from runs.models.circuit import Circuit, CircuitEvent, CircuitState
@@ -15,6 +16,8 @@ from runs.models.trigger_kind import TriggerKind
 from runs.models.worker import Heartbeat, Worker, WorkerProcess
 
 __all__ = [
+    "BulkOperation",
+    "BulkTarget",
     "Campaign",
     "CampaignAct",
     "CampaignEvent",

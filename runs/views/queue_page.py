@@ -4,15 +4,25 @@ from typing import Final
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from runs import draining, lanes, queues
+from runs.launch import LaunchRefused
 from runs.models import Lane, Worker
 from runs.queues import Queue
-from runs.views.access import CHANGE_LANE, CHANGE_WORKER, VIEW_RUNS, permitted, person
+from runs.views.access import (
+    ACTS,
+    CANCEL_RUN,
+    CHANGE_LANE,
+    CHANGE_WORKER,
+    VIEW_RUNS,
+    permitted,
+    person,
+)
 
 # What decides how much goes on at a time (docs/settings.md), and what an empty value means.
 SLOTS: Final = {
@@ -65,6 +75,21 @@ def resume(request: HttpRequest, name: str) -> HttpResponse:
     lanes.resume(lane, by=person(request).get_username())
     messages.success(request, f"Resumed the lane {lane}.")
     return redirect("pages:queues")
+
+
+@permitted(CHANGE_LANE)
+@require_POST
+def purge(request: HttpRequest, name: str) -> HttpResponse:
+    """Has all that waits in the lane cancelled, once its name was typed."""
+    lane, user = _lane(name), person(request)
+    if not user.has_perm(CANCEL_RUN):
+        raise PermissionDenied(f"You may not {ACTS[CANCEL_RUN]}: {user} lacks the permission {CANCEL_RUN}.")
+    try:
+        lanes.purge(lane, confirmed=request.POST.get("confirm", ""), user=user)
+    except LaunchRefused as error:
+        messages.error(request, str(error))
+        return redirect("pages:queues")
+    return redirect("pages:operations")
 
 
 @permitted(CHANGE_WORKER)

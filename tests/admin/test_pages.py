@@ -9,8 +9,8 @@ from django.test import Client
 from django.urls import reverse
 
 from notifications import sending
-from runs import deliveries, lists, orders
-from runs.models import Circuit
+from runs import bulk, deliveries, lists, orders
+from runs.models import Circuit, Run
 from tests.admin.conftest import Login
 from tests.factories import (
     make_dependency,
@@ -34,6 +34,7 @@ def cast() -> None:
     make_dependency(job)
     deliveries.send_test(make_event(job)[0])
     make_run(job)
+    bulk.order(Run.objects.all(), act="cancel", words="all runs", user=None)
     orders.order(orders.Order(job=job, name="spring"), [(1, {"key": "a"})])
     Circuit.objects.create(target="job:calls")
     lists.save("all", [(1, {"key": "a"})], is_text=False, by="ada")
