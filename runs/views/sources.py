@@ -1,7 +1,7 @@
 """The page /sources/: what is polled for events, whether it can be looked at, and how far that has got."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -26,7 +26,6 @@ class Entry:
     state: str
     colour: str
     icon: str
-    lag: timedelta | None
 
 
 @permitted(VIEW_SOURCES)
@@ -39,7 +38,7 @@ def source_list(request: HttpRequest) -> HttpResponse:
     beats = Heartbeat.objects.filter(name__startswith=f"{NAME}:").order_by("-at")
     poller = beats.values_list("at", flat=True).first()
     context = {
-        "entries": [_entry(source, now) for source in page[:LIMIT]],
+        "entries": [_entry(source) for source in page[:LIMIT]],
         "has_more": len(page) > LIMIT,
         "limit": LIMIT,
         "poller": poller,
@@ -48,7 +47,7 @@ def source_list(request: HttpRequest) -> HttpResponse:
     return render(request, "sources/list.html", context)
 
 
-def _entry(source: Source, now: datetime) -> Entry:
+def _entry(source: Source) -> Entry:
     options = source.whole_options
     what = " · ".join(str(options[name]) for name in source.marks if options.get(name))
     word, colour, icon = "polled", "green", "succeeded"
@@ -60,4 +59,4 @@ def _entry(source: Source, now: datetime) -> Entry:
         word, colour, icon = "backlog", "amber", "waiting"
     elif source.last_poll_at is None:
         word, colour, icon = "not yet", "grey", "waiting"
-    return Entry(source, what, word, colour, icon, source.lag(now))
+    return Entry(source, what, word, colour, icon)

@@ -8,7 +8,6 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -16,7 +15,7 @@ from jobs.buttons import button
 from jobs.inputs import LinesField
 from jobs.panel import Panel
 from runs import polling
-from runs.templatetags.headway import duration, icon, moment
+from runs.templatetags.headway import icon, moment
 from triggers import sources, vault, watching
 from triggers.events import masking, schemes
 from triggers.models import Kind, Source, Trigger
@@ -118,7 +117,7 @@ def _field(name: str, place: Mapping[str, Any]) -> forms.Field:
         case "boolean":
             return forms.BooleanField(**{**shared, "required": False})
         case "array":
-            return LinesField(**shared)
+            return LinesField(rows=3, **{**shared, "help_text": f"{shared['help_text']} One a line."})
     return forms.CharField(strip=True, widget=forms.TextInput(attrs={"class": "vTextField"}), **shared)
 
 
@@ -245,8 +244,7 @@ class SourceAdmin(Panel):
     @admin.display(description="Complete until", ordering="caught_up_at")
     def complete(self, source: Source) -> SafeString:
         """Until when everything that had come is in the inbox."""
-        lag = source.lag(timezone.now())
-        return format_html("{} ({} ago)", moment(source.caught_up_at), duration(lag)) if lag else moment(None)
+        return moment(source.caught_up_at)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Source]:
         """The sources with their jobs."""
