@@ -127,12 +127,15 @@ def _worker(lane: str) -> Check:
 
 
 def beat() -> Check:
-    """Whether at least one beat lives; any number may."""
-    alive = Heartbeat.objects.filter(name__startswith=f"{BEAT}:", at__gt=Now() - BEAT_ALIVE).exists()
+    """Whether at least one beat lives, and which; any number may."""
+    recent = Heartbeat.objects.filter(name__startswith=f"{BEAT}:", at__gt=Now() - BEAT_ALIVE)
+    alive = [f"{row.detail['pid']}@{row.detail['hostname']}" for row in recent.order_by("-at")[:20]]
     return Check(
         name="beat",
-        ok=alive,
-        detail="Alive." if alive else f"No beat was alive in the last {BEAT_ALIVE.seconds} s.",
+        ok=bool(alive),
+        detail=f"Alive: {', '.join(alive)}."
+        if alive
+        else f"No beat was alive in the last {BEAT_ALIVE.seconds} s.",
         remedy="Start it: `celery -A config beat`. Until then no schedule fires.",
     )
 

@@ -17,7 +17,7 @@ import structlog
 from django.db import DatabaseError, InterfaceError, connection
 from django_celery_beat.schedulers import DatabaseScheduler
 
-from runs import firing, sweep
+from runs import firing, sending, sweep
 from runs.models import Heartbeat
 
 log = structlog.get_logger(__name__)
@@ -25,14 +25,19 @@ log = structlog.get_logger(__name__)
 NAME = "beat"
 TICK = timedelta(seconds=1)
 FORGET_AFTER = timedelta(hours=1)
+STANDBY_SECONDS = 1.0
+
+
+def _identity() -> dict[str, Any]:
+    return {"hostname": socket.gethostname(), "pid": os.getpid()}
 
 
 class Clock(threading.Thread):
     """Ticks at every due slot and at least once a second, whatever happens to the database meanwhile."""
 
-    def __init__(self) -> None:
+    def __init__(self, beat_name: str) -> None:
         super().__init__(name="clock", daemon=True)
-        self.beat_name = f"{NAME}:{uuid.uuid4().hex[:12]}"
+        self.beat_name = beat_name
         self.forget_at = datetime.min.replace(tzinfo=UTC)
 
     def run(self) -> None:
@@ -53,10 +58,7 @@ class Clock(threading.Thread):
 
     def tick(self, now: datetime) -> datetime:
         """Fires and says that this beat lives; returns when to tick again."""
-        Heartbeat.objects.update_or_create(
-            name=self.beat_name,
-            defaults={"at": now, "detail": {"hostname": socket.gethostname(), "pid": os.getpid()}},
-        )
+        Heartbeat.objects.update_or_create(name=self.beat_name, defaults={"at": now, "detail": _identity()})
         while firing.fire_due(now) >= firing.PORTION:
             now = sweep.database_now()
         if now > self.forget_at:
@@ -66,19 +68,47 @@ class Clock(threading.Thread):
 
 
 class Scheduler(DatabaseScheduler):
-    """django-celery-beat's scheduler for housekeeping entries, with our clock and a sweep beside it."""
+    """django-celery-beat's scheduler for housekeeping entries, with our clock and a sweep beside it.
+
+    Of several beats one sends the entries (`runs.sending`); the others stand by.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.beat_name = f"{NAME}:{uuid.uuid4().hex[:12]}"
+        self.is_sender = False
         super().__init__(*args, **kwargs)
         if not kwargs.get("lazy"):
-            Clock().start()
+            Clock(self.beat_name).start()
             threading.Thread(target=sweep.run_for_ever, name="sweep", daemon=True).start()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """One round of the ordinary entries; a database that is away ends neither them nor beat."""
         try:
-            return float(super().tick(*args, **kwargs))
+            held = sending.hold(self.beat_name, detail=_identity())
+            if held and not self.is_sender:
+                self._read_anew()
+            self.is_sender = held
+            return float(super().tick(*args, **kwargs)) if held else STANDBY_SECONDS
         except (DatabaseError, InterfaceError) as error:
             connection.close()
             log.warning("entries_not_looked_at", error=str(error).strip())
             return 1.0
+
+    def _read_anew(self) -> None:
+        """Forgets what it knows of the entries: another beat sent them meanwhile."""
+        self._dirty.clear()
+        self._initial_read, self._heap = True, None
+
+    def reserve(self, entry: Any) -> Any:
+        """Notes that the entry is sent before it is: if we are killed in between, nobody sends it again."""
+        reserved = super().reserve(entry)
+        self.sync()
+        return reserved
+
+    def close(self) -> None:
+        """Ends; another beat need not wait until our lease is over."""
+        super().close()
+        try:
+            sending.release(self.beat_name)
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("lease_not_released", error=str(error).strip())

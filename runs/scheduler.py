@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from runs import sending
 from runs.models import Heartbeat
 from triggers import cron
 from triggers.models import Trigger
@@ -15,7 +16,7 @@ class Knowledge:
     """What is known at one moment.
 
     `synced`: the schedule is enabled and its next slot is computed. `beats` are those that ticked lately, as
-    `pid@host`; `lag` is how long the schedule is overdue.
+    `pid@host`; `sender` is the one that sends the ordinary entries of beat; `lag` is how long the schedule is overdue.
     """
 
     synced: bool
@@ -24,6 +25,7 @@ class Knowledge:
     next_run_at: datetime | None
     last_tick: datetime | None
     beats: tuple[str, ...]
+    sender: str | None
     lag: timedelta
 
     @property
@@ -37,11 +39,12 @@ SILENT_AFTER = timedelta(seconds=15)
 
 
 def knowledge(trigger: Trigger, *, now: datetime) -> Knowledge:
-    """What the scheduler knows of `trigger` at `now`, in one query."""
+    """What the scheduler knows of `trigger` at `now`, in two queries."""
     rows = list(Heartbeat.objects.filter(name__startswith=BEAT).order_by("-at")[:20])
     beats = tuple(
         f"{row.detail['pid']}@{row.detail['hostname']}" for row in rows if row.at > now - SILENT_AFTER
     )
+    sender = sending.sender()
     overdue = trigger.next_run_at if trigger.enabled else None
     return Knowledge(
         synced=trigger.enabled and (trigger.next_run_at is not None or trigger.exhausted),
@@ -50,6 +53,7 @@ def knowledge(trigger: Trigger, *, now: datetime) -> Knowledge:
         next_run_at=trigger.next_run_at,
         last_tick=rows[0].at if rows else None,
         beats=beats,
+        sender=sender.name if sender and sender.name in beats else None,
         lag=max(now - overdue, timedelta()) if overdue else timedelta(),
     )
 

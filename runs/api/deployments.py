@@ -29,6 +29,7 @@ class DeploymentSerializer(serializers.Serializer[scheduler.Knowledge]):
     next_run_at = Instant()
     last_tick = Instant()
     beats = Value(wire.TEXTS)
+    sender = Value({"anyOf": [wire.TEXT, {"type": "null"}]})
     lag_seconds = Value({"type": "number"})
 
 
