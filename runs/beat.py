@@ -17,7 +17,7 @@ import structlog
 from django.db import DatabaseError, InterfaceError, connection
 from django_celery_beat.schedulers import DatabaseScheduler
 
-from runs import firing, sending, sweep
+from runs import firing, restored, sending, sweep
 from runs.models import Heartbeat
 
 log = structlog.get_logger(__name__)
@@ -39,6 +39,7 @@ class Clock(threading.Thread):
         super().__init__(name="clock", daemon=True)
         self.beat_name = beat_name
         self.forget_at = datetime.min.replace(tzinfo=UTC)
+        self.knows_database = False
 
     def run(self) -> None:
         """Ticks for ever."""
@@ -51,6 +52,7 @@ class Clock(threading.Thread):
                 connection.close()
                 log.warning("tick_failed", error=str(error).strip())
                 wait = 1.0
+                self.knows_database = False  # it may be another when it is back
             except Exception:  # whatever it is, the next tick comes
                 log.exception("tick_failed")
                 wait = 1.0
@@ -59,6 +61,9 @@ class Clock(threading.Thread):
     def tick(self, now: datetime) -> datetime:
         """Fires and says that this beat lives; returns when to tick again."""
         Heartbeat.objects.update_or_create(name=self.beat_name, defaults={"at": now, "detail": _identity()})
+        if not self.knows_database:
+            restored.look()
+            self.knows_database = True
         while firing.fire_due(now) >= firing.PORTION:
             now = sweep.database_now()
         if now > self.forget_at:

@@ -35,7 +35,7 @@ def hold(beat: str, *, detail: dict[str, Any]) -> bool:
     """Takes or renews the lease for `beat`; False if another beat holds it."""
     with connection.cursor() as cursor:
         cursor.execute(_HOLD, [NAME, json.dumps({**detail, "beat": beat}), LEASE_SECONDS])
-        return cursor.rowcount == 1
+        return bool(cursor.rowcount == 1)
 
 
 def release(beat: str) -> None:

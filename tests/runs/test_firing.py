@@ -1,6 +1,7 @@
 """runs.firing: slots become runs, once each, and what did not become one is on record."""
 
 import threading
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -107,6 +108,53 @@ def test_after_downtime_the_misfire_policy_decides(misfire: str, ran: list[int],
     slots = Run.objects.order_by("slot").values_list("slot", flat=True)
     assert [slot.hour for slot in slots if slot] == ran
     assert Occurrence.objects.filter(outcome="missed").count() == missed
+
+
+@pytest.mark.parametrize(
+    ("policy", "ran", "missed"),
+    [
+        ({"misfire": "skip"}, [9], [3, 4, 5, 6, 7, 8]),
+        ({"misfire": "run_once"}, [9], [3, 4, 5, 6, 7, 8]),
+        ({"misfire": "run_each", "misfire_limit": 3}, [7, 8, 9], [3, 4, 5, 6]),
+        ({"misfire": "run_each", "misfire_limit": 100}, [3, 4, 5, 6, 7, 8, 9], []),
+    ],
+)
+@pytest.mark.parametrize("overlap", ["allow", "queue"])
+def test_everything_is_down_from_two_fifty_to_nine(
+    policy: dict[str, Any], ran: list[int], missed: list[int], overlap: str
+) -> None:
+    trigger = planned(at(1), cron="0 * * * *", overlap=overlap, **policy)
+    firing.fire_due(at(2))
+    lifecycle.cancel(Run.objects.open(), by="test")
+    firing.fire_due(at(2, 49, 59))
+    for second in range(10):
+        firing.fire_due(at(9, 0, second))
+        if overlap == "queue":
+            assert Run.objects.open().count() <= 1
+            lifecycle.cancel(Run.objects.open(), by="test")
+    slots = Run.objects.filter(slot__gt=at(2)).order_by("slot").values_list("slot", flat=True)
+    assert [slot.hour for slot in slots if slot] == ran
+    entries = Occurrence.objects.filter(trigger=trigger, outcome="missed").order_by("slot")
+    assert [entry.slot.hour for entry in entries] == missed
+    trigger.refresh_from_db()
+    assert trigger.next_slot == at(10)
+
+
+def test_a_bulk_edit_and_a_resumed_pause_mean_the_next_future_slot_too() -> None:
+    edited, resumed = planned(at(1)), planned(at(1))
+    edited.cron = "0 3 * * *"
+    Trigger.objects.bulk_update([edited], ["cron"])
+    Trigger.objects.filter(pk=resumed.pk).update(paused_at=at(1), paused_by="ada")
+    Trigger.objects.filter(pk=resumed.pk).update(paused_at=None)
+    copy = Trigger.objects.get(pk=edited.pk)
+    copy.pk, copy.public_id, copy.next_run_at, copy.next_slot = None, uuid.uuid4(), at(1), at(1)
+    copy.save(force_insert=True)
+    assert set(Trigger.objects.schedules().values_list("next_run_at", flat=True)) == {None}
+    Trigger.objects.update(replan_from=at(4))
+    firing.fire_due(at(4))
+    assert not Run.objects.exists()
+    firing.fire_due(at(3, day=11))
+    assert {run.trigger_id for run in Run.objects.all()} == {edited.pk, resumed.pk, copy.pk}
 
 
 def test_a_slot_within_a_minute_is_on_time_for_every_policy() -> None:
