@@ -277,6 +277,18 @@ def test_what_is_given_back_counts_as_no_attempt() -> None:
     assert claim_one(make_slot()).attempt == 1
 
 
+def test_who_lost_his_claim_gives_nothing_back() -> None:
+    run = make_run()
+    slot = make_slot()
+    lost = claim_one(slot)
+    workers.end_processes(slot.worker_id, alive=())
+    lifecycle.rescue()
+    claim_one(make_slot())
+    assert lifecycle.give_back([(lost.id, lost.token)]) == []
+    run.refresh_from_db()
+    assert run.status == Status.RUNNING
+
+
 @pytest.mark.parametrize("later", [False, True])
 def test_an_open_run_that_does_not_run_is_cancelled_at_once(later: bool) -> None:
     run = make_run(run_at=timezone.now() + timedelta(hours=1)) if later else make_run()

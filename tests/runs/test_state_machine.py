@@ -163,7 +163,7 @@ class Machine(RuleBasedStateMachine):
         self.slots[pk] = Seat(pk)
 
     @rule(
-        data=st.data(), later=st.booleans(), outcomes=st.lists(st.sampled_from(sorted(OUTCOMES)), max_size=3)
+        data=st.data(), later=st.booleans(), outcomes=st.lists(st.sampled_from(sorted(OUTCOMES)), max_size=4)
     )
     def a_slot_works(self, data: st.DataObject, later: bool, outcomes: list[str]) -> None:
         """It claims, and settles what it has as it claims what is next; the last claim it keeps."""
@@ -174,6 +174,8 @@ class Machine(RuleBasedStateMachine):
         claims = lifecycle.claim(_wish(slot))
         self._claimed(slot, claims)
         for outcome in outcomes:
+            if later:
+                self.an_hour_passes()
             if claims:
                 claims = self._settle_and_claim(claims[0], outcome, slot)
 
@@ -182,7 +184,7 @@ class Machine(RuleBasedStateMachine):
         limit=st.integers(2, 4),
         begun=st.integers(1, 3),
         place=st.integers(0, 3),
-        then=st.sampled_from(["goes on", "dies", "stops"]),
+        then=st.sampled_from(["goes on", "dies", "stops", *OUTCOMES]),
     )
     def a_slot_takes_a_chunk(
         self, data: st.DataObject, limit: int, begun: int, place: int, then: str
@@ -202,6 +204,9 @@ class Machine(RuleBasedStateMachine):
         elif then == "stops":
             for claim in claims:
                 self._give_back(claim)
+        elif then in OUTCOMES:
+            for claim in claims:
+                self._settle(claim, then, {claim.id: Span(started_ago=0.0)})
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data())
@@ -261,6 +266,9 @@ class Machine(RuleBasedStateMachine):
             held = lifecycle.held(claim.id, token=claim.token)
             assert (held is not None) == self._holds(claim)
             claim, spans = held or claim, {}
+        self._settle(claim, outcome, spans)
+
+    def _settle(self, claim: Claim, outcome: str, spans: dict[int, Span]) -> None:
         moved = lifecycle.settle([(claim, OUTCOMES[outcome]())], spans=spans)
         assert len(moved) == self._settled(claim, outcome)
 
