@@ -4,7 +4,6 @@ python -m tests.chaos.launcher COUNT
 """
 
 import sys
-import time
 
 import django
 
@@ -12,12 +11,13 @@ import django
 def main(count: int) -> None:
     django.setup()
     from jobs.models import Job
-    from runs import causes, launch
+    from runs import causes, dispatch, launch
     from tests.chaos.ledger.jobs import SLUG
 
     job = Job.objects.get(slug=SLUG)
     for _ in range(count):
-        time.sleep(0.2)  # the first hint goes by a thread, which opens the line for the next ones
+        # The first hint goes by a thread, which opens the line for the next ones.
+        dispatch.publisher.flush(10)
         print(launch.launch(job, cause=causes.manual()).run.pk, flush=True)
 
 
