@@ -75,6 +75,7 @@ INSTALLED_APPS = [
     "timezone_field",
 ]
 
+AUTHENTICATION_BACKENDS = ["config.backend.OneQueryBackend"]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",

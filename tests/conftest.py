@@ -11,6 +11,8 @@ import pytest
 import redis
 from django.db import connection
 from django.test.utils import setup_databases
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 from xdist.remote import Producer
@@ -19,6 +21,10 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.live import live  # noqa: F401 - a fixture
 from tests.servers import Servers
 from tests.site import Site, environment_for
+
+# How long an example takes is the machine's affair.
+hypothesis_settings.register_profile("headway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("headway")
 
 _copies = count(1)
 ON_THE_LIVE_SITE = ("tests/flows/", "tests/browser/test_s0.py")

@@ -6,7 +6,6 @@ from datetime import date, timedelta
 from statistics import median
 from typing import Final
 
-from jobs.models import Job
 from runs.durations import duration_words, p95
 from runs.faces import face
 from runs.models import Run
@@ -61,12 +60,6 @@ class Durations:
     median: str
     p95: str
     longest: str
-
-
-def last_runs(job: Job) -> list[Run]:
-    """The job's last `MOST` runs, the newest first, with what pictures need of them; one query."""
-    fields = ("pk", "status", "failure_reason", "cancel_requested_at", "started_at", "finished_at")
-    return list(Run.objects.filter(job=job).order_by("-pk").only(*fields)[:MOST])
 
 
 def calendar(by_day: Mapping[date, Ended]) -> DayCalendar:

@@ -1,11 +1,12 @@
 """The page /jobs/: what can be run, how it went lately, and when it runs next."""
 
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.contrib.postgres.aggregates import BoolOr
+from django.db.models import Count, Min, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -30,6 +31,16 @@ STATES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class Triggers:
+    """The triggers of one kind that may start a job: how many, whether any is on, and when the clock fires next."""
+
+    kind: Kind
+    number: int
+    is_on: bool
+    next_run_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A job with all that its row shows."""
 
@@ -37,13 +48,13 @@ class Entry:
     status: str
     counts: Counts
     results: list[Result]
-    triggers: list[Trigger]
+    triggers: Sequence[Triggers]
     may_start: bool
 
     @property
     def next_run_at(self) -> datetime | None:
         """When the clock starts it next."""
-        return min((t.next_run_at for t in self.triggers if t.enabled and t.next_run_at), default=None)
+        return min((each.next_run_at for each in self.triggers if each.next_run_at), default=None)
 
     @property
     def last(self) -> Result | None:
@@ -53,9 +64,7 @@ class Entry:
     @property
     def marks(self) -> list[tuple[str, str, int, bool]]:
         """Kind, word, number and whether any is on, of the triggers that may start it."""
-        counted = Counter(trigger.kind for trigger in self.triggers)
-        on = {trigger.kind for trigger in self.triggers if trigger.enabled}
-        return [(kind, KINDS[kind], counted[kind], kind in on) for kind in Kind.values if counted[kind]]
+        return [(each.kind.value, KINDS[each.kind], each.number, each.is_on) for each in self.triggers]
 
 
 def status_of(job: Job, now: datetime) -> str:
@@ -103,18 +112,33 @@ def _searched(jobs: JobQuerySet, search: str, state: str) -> QuerySet[Job]:
 def _entries(jobs: QuerySet[Job], *, may_run: bool) -> list[Entry]:
     """The first page of `jobs` and one more, in four queries."""
     now = timezone.now()
-    triggers = Prefetch("triggers", queryset=Trigger.objects.order_by("id"))
-    found = list(jobs.order_by("name", "pk").prefetch_related(triggers)[: PAGE_SIZE + 1])
+    found = list(jobs.order_by("name", "pk")[: PAGE_SIZE + 1])
     ids = [job.pk for job in found]
-    counts, results = tallies.of_jobs(ids), strips.of_jobs(ids)
+    counts, results, triggers = tallies.of_jobs(ids), strips.of_jobs(ids), _triggers(ids)
     return [
         Entry(
             job,
             status_of(job, now),
             counts[job.pk],
             results[job.pk],
-            list(job.triggers.all()),
+            triggers.get(job.pk, []),
             may_start=may_run and status_of(job, now) == "active",
         )
         for job in found
     ]
+
+
+def _triggers(job_ids: Sequence[int]) -> Mapping[int, list[Triggers]]:
+    """The triggers of each job by kind, in the order of the kinds; added up by the database, for a job may have
+    very many schedules."""
+    added = (
+        Trigger.objects.filter(job__in=job_ids)
+        .values("job_id", "kind")
+        .annotate(number=Count("pk"), is_on=BoolOr("enabled"), at=Min("next_run_at", filter=Q(enabled=True)))
+        .order_by()
+    )
+    found: dict[int, list[Triggers]] = {}
+    for row in sorted(added, key=lambda row: Kind.values.index(row["kind"])):
+        kind = Triggers(Kind(row["kind"]), row["number"], row["is_on"], row["at"])
+        found.setdefault(row["job_id"], []).append(kind)
+    return found

@@ -6,7 +6,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
-from django.db.models import OuterRef, Subquery, prefetch_related_objects
+from django.db.models import (
+    BooleanField,
+    ExpressionWrapper,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    prefetch_related_objects,
+)
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
@@ -38,6 +46,7 @@ CALLS = 5
 CHANGES = 5
 BREACHES = 5
 SLOTS = 3
+TRIGGERS = 50
 DAYS = 30
 
 
@@ -100,10 +109,9 @@ def _find(slug: str) -> Job:
 def _show(request: HttpRequest, job: Job, shown: LaunchForm) -> HttpResponse:
     now = timezone.now()
     status, user = status_of(job, now), person(request)
-    triggers = loaded(job.triggers.order_by("id"))
-    last = job_charts.last_runs(job)
+    triggers = loaded(_first(job))
     schedules = entries([trigger for trigger in triggers if trigger.kind == Kind.SCHEDULE], now=now)
-    newest = list(listed(Run.objects.filter(job=job)).order_by("-pk")[: strips.COUNT])
+    newest = list(listed(Run.objects.filter(job=job)).order_by("-pk")[: job_charts.MOST])
     context = {
         "job": job,
         "status": status,
@@ -120,7 +128,7 @@ def _show(request: HttpRequest, job: Job, shown: LaunchForm) -> HttpResponse:
         "remote": next((trigger for trigger in triggers if trigger.kind == Kind.REMOTE), None),
         "counts": tallies.of_job(job.pk),
         "days": DAYS,
-        "results": strips.of_runs(newest),
+        "results": strips.of_runs(newest[: strips.COUNT]),
         "runs": newest[:HISTORY],
         "policies": _policies(job),
         "circuit": circuits.seen(circuits.of_job(job)),
@@ -129,9 +137,16 @@ def _show(request: HttpRequest, job: Job, shown: LaunchForm) -> HttpResponse:
         "edit_url": _edit_url(job) if user.is_staff and user.has_perm("jobs.change_job") else "",
         **_calls(request, job),
         **_past(request, job, triggers, now),
-        "durations": job_charts.durations(last),
+        "durations": job_charts.durations(newest),
+        "has_more_triggers": len(triggers) == TRIGGERS,
     }
     return render(request, "jobs/job.html", context, status=shown.status)
+
+
+def _first(job: Job) -> QuerySet[Trigger]:
+    """The job's triggers as far as its page shows them: schedules last, for of these a job may have very many."""
+    is_schedule = ExpressionWrapper(Q(kind=Kind.SCHEDULE), output_field=BooleanField())
+    return job.triggers.order_by(is_schedule, "id")[:TRIGGERS]
 
 
 def _follows(triggers: Sequence[Trigger]) -> list[tuple[Trigger, str]]:

@@ -20,6 +20,7 @@ from tests.factories import (
     make_run,
     make_schedule,
     make_slot,
+    make_source,
     make_user,
 )
 from triggers import keys
@@ -33,6 +34,7 @@ def cast() -> None:
     make_schedule(job)
     make_dependency(job)
     deliveries.send_test(make_event(job)[0])
+    make_source("queue", options={"stream": "orders"}, secret="redis://localhost/0")
     make_run(job)
     bulk.order(Run.objects.all(), act="cancel", words="all runs", user=None)
     orders.order(orders.Order(job=job, name="spring"), [(1, {"key": "a"})])

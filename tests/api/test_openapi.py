@@ -29,7 +29,8 @@ from triggers.models import Kind
 # Where a filter needs another beside it, or a text has a grammar of its own, no schema can say what is valid.
 # What a trigger's body may say depends on its kind, and a job that is to follow must be there.
 BEYOND_SCHEMAS = (
-    *("/api/runs", "/api/jobs/{slug}/runs", "/api/campaigns", "/schedule/preview"),
+    *("/api/runs", "/api/runs/cancel", "/api/runs/retry", "/api/runs/priority", "/api/jobs/{slug}/runs"),
+    *("/api/campaigns", "/schedule/preview"),
     *("/api/jobs/{slug}/triggers", "/triggers/{trigger}", "/available-upstream", "/slots", "/slots/run"),
     *("/api/stats/triggers", "/api/calendars", "/calendars/{calendar}", "/api/jobs", "/api/jobs/{slug}"),
     *("/api/sources", "/api/sources/{source}"),

@@ -150,7 +150,7 @@ def test_a_run_that_an_open_run_came_of_is_kept_until_that_has_ended(ada: Client
     assert (child.parent_id, child.root_id) == (cause.pk, cause.pk)
     assert f"#{cause.pk}, which is no longer kept" in ada.get(f"/runs/{child.pk}/").content.decode()
     assert f"#{retried.pk}, which is no longer kept" in ada.get(f"/runs/{again.pk}/").content.decode()
-    assert ada.get(f"/runs/{cause.pk}/").status_code == 404
+    assert ada.get(f"/runs/{cause.pk}/").status_code == 410
 
 
 @transactional
