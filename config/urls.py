@@ -7,11 +7,14 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
 from config.api.documents import RootView
+from config.health_page import health_page
 from runs.api.metrics import MetricsView
 
 admin.autodiscover()
 # The pages' login as well: whoever may see runs need not be of the staff, whom alone the admin then lets in.
 admin.site.login_form = AuthenticationForm
+# As the pages and our own columns write it.
+admin.site.empty_value_display = "–"
 
 urlpatterns = [
     path("admin/", admin.site.urls),
@@ -20,6 +23,7 @@ urlpatterns = [
     path("api", RootView.as_view(), name="api-root"),
     path("api/", include("config.api_urls")),
     *([path("demo/", include("demo.urls"))] if settings.DEMO else []),
+    path("health/", health_page, name="health"),
     path("metrics", MetricsView.as_view(), name="metrics"),
     path("", include("runs.urls")),
 ]

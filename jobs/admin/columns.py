@@ -53,7 +53,8 @@ class JobList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         """Django's page of results, and what its columns need."""
-        triggers = Trigger.objects.only("job_id", "kind", "enabled", "next_run_at", "timezone").order_by("id")
+        shown = ("job_id", "kind", "enabled", "next_run_at", "paused_at", "paused_until", "timezone")
+        triggers = Trigger.objects.only(*shown).order_by("id")
         self.queryset = self.queryset.prefetch_related(Prefetch("triggers", queryset=triggers))
         super().get_results(request)
         self.result_list = list(self.result_list)
@@ -95,8 +96,8 @@ def ended(job: Any) -> SafeString:
 
 @admin.display(description="Next run")
 def next_run(job: Job) -> SafeString:
-    """The earliest slot of all its schedules."""
-    slots = [trigger.next_run_at for trigger in job.triggers.all() if trigger.enabled and trigger.next_run_at]
+    """The earliest slot of all its schedules that will start it."""
+    slots = [at for at in (trigger.runs_next_at for trigger in job.triggers.all()) if at]
     return moment(min(slots, default=None))
 
 

@@ -134,6 +134,17 @@ def as_json(value: Any) -> str:
 
 
 @register.filter
+def coded(text: str) -> SafeString:
+    """A sentence whose `commands` between backticks are shown as code."""
+    parts = text.split("`")
+    return format_html_join(
+        "",
+        "{}",
+        ((format_html("<code>{}</code>", part) if at % 2 else part,) for at, part in enumerate(parts)),
+    )
+
+
+@register.filter
 def is_flat(value: Any) -> bool:
     """Whether a result is a few names with plain values, which read better as a list than as JSON."""
     if not isinstance(value, dict) or not 0 < len(value) <= FACTS_LIMIT:

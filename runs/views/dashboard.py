@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists
+from django.db.models import Exists, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET
 from jobs.models import Job
 from jobs.priority import LANES
 from runs import stats, strips
-from runs.models import Heartbeat, Run, Worker
+from runs.models import Circuit, Heartbeat, Lane, Run, Worker
 from runs.views import live
 from runs.views.access import VIEW_RUNS, permitted
 from runs.views.chart import ORDER, chart
@@ -71,16 +71,22 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 
 
 def _health(now: datetime) -> dict[str, Any]:
-    beat = (
-        Heartbeat.objects.filter(name__startswith="beat:")
-        .order_by("-at")
-        .values_list("at", flat=True)
-        .first()
-    )
+    beats = Heartbeat.objects.filter(name__startswith="beat:").order_by("-at")
+    # Lanes are always there: one of them carries the answers to both questions.
+    beat_at, is_any_open = Lane.objects.values_list(
+        Subquery(beats.values("at")[:1]), Exists(Circuit.objects.filter(opened_at__isnull=False))
+    )[0]
     workers = list(
         Worker.objects.filter(lease_until__gt=now, stopping_at__isnull=True, ready_at__isnull=False)
     )
-    return {"vitals": [_beat(beat, now), *(_lane(lane, workers) for lane in LANES)]}
+    breakers = [Vital("Circuit breakers", False, "not all are closed: their jobs don't start")]
+    return {
+        "vitals": [
+            _beat(beat_at, now),
+            *(_lane(lane, workers) for lane in LANES),
+            *(breakers if is_any_open else []),
+        ]
+    }
 
 
 def _beat(at: datetime | None, now: datetime) -> Vital:
@@ -125,12 +131,18 @@ def _running(now: datetime) -> dict[str, Any]:
 
 
 def _next(now: datetime) -> dict[str, Any]:
-    """The next slots to come; schedules of jobs that can't start are shown with the reason."""
+    """The next slots to come; those at which nothing will start are shown with the reason."""
     coming = Trigger.objects.schedules().enabled().filter(next_run_at__isnull=False, next_slot__isnull=False)
     triggers = coming.select_related("job").order_by("next_run_at", "id")[:SHOWN]
-    return {
-        "coming": [(trigger, described(trigger), trigger.job.effective_status(now)) for trigger in triggers]
-    }
+    return {"coming": [(trigger, described(trigger), _held(trigger, now)) for trigger in triggers]}
+
+
+def _held(trigger: Trigger, now: datetime) -> str:
+    """The word for what keeps the slot from starting anything: the job's status, or a pause of the schedule."""
+    status = trigger.job.effective_status(now)
+    if status != Job.Status.ACTIVE:
+        return status
+    return "" if trigger.runs_next_at else "paused"
 
 
 PIECES: dict[str, Callable[[datetime], dict[str, Any]]] = {

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from django.contrib.postgres.aggregates import BoolOr
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Count, F, Min, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -28,6 +28,12 @@ STATES: Final = {
     "broken": "Broken",
     "scheduled": "With a schedule",
 }
+
+
+# What `Trigger.runs_next_at` says, for many at once: it is on, and no pause will skip its next slot.
+_STARTS: Final = Q(enabled=True) & (
+    Q(paused_at=None) | Q(paused_at__gt=F("next_run_at")) | Q(paused_until__lte=F("next_run_at"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +140,7 @@ def _triggers(job_ids: Sequence[int]) -> Mapping[int, list[Triggers]]:
     added = (
         Trigger.objects.filter(job__in=job_ids)
         .values("job_id", "kind")
-        .annotate(number=Count("pk"), is_on=BoolOr("enabled"), at=Min("next_run_at", filter=Q(enabled=True)))
+        .annotate(number=Count("pk"), is_on=BoolOr("enabled"), at=Min("next_run_at", filter=_STARTS))
         .order_by()
     )
     found: dict[int, list[Triggers]] = {}

@@ -13,11 +13,11 @@ from django.utils import timezone
 from jobs.executors import Failed, Succeeded
 from jobs.models import Job
 from runs import causes, firing, launch, lifecycle, tallies
-from runs.models import Heartbeat, HourlyTally, Run, Worker
+from runs.models import Circuit, Heartbeat, HourlyTally, Run, Worker
 from tests.factories import claim_one, make_job, make_run, make_schedule, make_slot
 from tests.pages.conftest import Visitor, text, words
 from tests.pages.test_run_list import poll
-from triggers import keys
+from triggers import keys, pausing
 from triggers.models import Kind
 
 pytestmark = pytest.mark.django_db
@@ -170,3 +170,19 @@ def test_every_page_is_within_two_clicks_of_the_dashboard(ada: Client) -> None:
 
 def _links(client: Client, page: str) -> set[str]:
     return set(re.findall(r'href="(/[^"?#]*)', text(client.get(page))))
+
+
+def test_a_slot_that_a_pause_will_skip_is_no_next_run(ada: Client) -> None:
+    trigger = make_schedule(make_job(name="Stock"), cron="* * * * *")
+    firing.fire_due(timezone.now())
+    pausing.pause(trigger, by="ada", reason="stocktaking")
+    firing.fire_due(timezone.now())
+    assert "paused · Every minute" in words(ada.get("/"))
+    assert '<td data-label="Next run" class="nowrap">–</td>' in words(ada.get("/jobs/"))
+
+
+def test_open_breakers_are_among_the_signs_of_life(ada: Client) -> None:
+    assert "Circuit breakers" not in words(ada.get("/"))
+    now = timezone.now()
+    Circuit.objects.create(target="job:shaky", opened_at=now, open_until=now)
+    assert "not all are closed: their jobs don't start" in words(ada.get("/"))

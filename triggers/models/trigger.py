@@ -306,6 +306,12 @@ class Trigger(models.Model):
             and (self.paused_until is None or now < self.paused_until)
         )
 
+    @property
+    def runs_next_at(self) -> datetime | None:
+        """When it starts its job next; None while it is off, and for a slot that a pause will skip."""
+        at = self.next_run_at if self.enabled else None
+        return None if at is None or self.is_paused(at) else at
+
     def clean(self) -> None:
         """Refuses a rule that can't be read, one that never fires, and values that belong to another kind."""
         errors: dict[str, Any] = {}
