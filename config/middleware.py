@@ -1,7 +1,8 @@
 """What happens to a request around Django's own work: health answers, the API's last slash, bodies that are too
-large, a page for 405."""
+large, pages for 400 and 405."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -73,6 +74,31 @@ class HealthMiddleware:
         answer = _alive() if request.path_info == "/healthz" else _ready()
         answer["Cache-Control"] = "no-store"
         return answer
+
+
+class UnreadableMiddleware:
+    """Refuses what holds U+0000, which PostgreSQL can't take; API and admin have their own answers to it."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> HttpResponse | None:
+        """The page 400 for an address, a query or a form with U+0000 (an upload reads its form by itself)."""
+        if request.path_info.startswith(("/api/", "/admin/")):
+            return None
+        sent = [("the address", [request.path_info]), *request.GET.lists()]
+        if request.content_type == "application/x-www-form-urlencoded":
+            sent += request.POST.lists()
+        wrong = next((name for name, values in sent if "\0" in "".join([name, *values])), None)
+        if wrong is None:
+            return None
+        told = f"{wrong.replace(chr(0), '�')!r} holds the character U+0000; expected text without it."
+        return render(request, "400.html", {"told": told}, status=400)
 
 
 class WrongMethodMiddleware:

@@ -28,6 +28,20 @@ def test_the_last_slash_of_an_api_path_means_nothing_for_any_method(method: str)
     assert seen_path(method, "/api/jobs/noop/trigger") == "/api/jobs/noop/trigger"
 
 
+@pytest.mark.parametrize("path", ["/runs/?q=%00", "/jobs/?x=1&%00=2", "/runs/%00/"])
+def test_an_address_with_u0000_is_refused_by_a_page_that_says_so(admin_client: Client, path: str) -> None:
+    answer = admin_client.get(path)
+    assert answer.status_code == 400
+    assert "holds the character U+0000" in answer.content.decode()
+
+
+def test_a_form_with_u0000_is_refused(admin_client: Client) -> None:
+    sent = b"act=pause%00"
+    answer = admin_client.post("/schedules/acts/", sent, content_type="application/x-www-form-urlencoded")
+    assert answer.status_code == 400
+    assert "&#x27;act&#x27; holds" in answer.content.decode()
+
+
 def test_pages_keep_their_last_slash() -> None:
     assert seen_path("GET", "/runs/") == "/runs/"
     assert seen_path("GET", "/apis/") == "/apis/"
