@@ -140,18 +140,16 @@ def _retry(campaign: Campaign) -> bool:
 def _judge(campaign: Campaign) -> bool:
     """Ends a campaign whose runs have ended, and pauses one whose canary has, or of which too much failed."""
     seen = progress.of_campaign(campaign)
-    if reason := _too_much_failed(campaign, seen):
+    if not seen.open and campaign.launched >= campaign.total:
+        campaigns.end(campaign, Status.DONE)
+    elif reason := _too_much_failed(campaign, seen):
         campaigns.hold(campaign, by=campaigns.FAILURE_RATE, reason=reason)
-    elif seen.open:
-        return False
-    elif campaign.launched < campaign.total:
+    elif not seen.open:
         reason = (
             f"The first {campaign.launched} runs have ended: {seen.succeeded} succeeded, {seen.failed} failed. "
             f"Go on with the other {campaign.total - campaign.launched}?"
         )
         campaigns.hold(campaign, by=campaigns.CANARY, reason=reason)
-    else:
-        campaigns.end(campaign, Status.DONE)
     return False
 
 

@@ -371,6 +371,12 @@ def test_it_stops_by_itself_when_too_much_fails_and_can_be_let_go_on() -> None:
     assert tended(campaign).status == CampaignStatus.DONE
 
 
+def test_a_campaign_that_is_over_does_not_ask_whether_to_go_on() -> None:
+    campaign = make_campaign(people(20), stop_on_failure_rate=0.25)
+    carry_out(make_slot(), failing=20)
+    assert tended(campaign).status == CampaignStatus.DONE
+
+
 def test_only_the_failed_ones_are_retried_each_once() -> None:
     campaign = make_campaign(people(5))
     slot = make_slot()
