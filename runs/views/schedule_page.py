@@ -16,7 +16,7 @@ from runs import causes, firing, scheduler, strips
 from runs.models import Run
 from runs.views.access import FIRE_TRIGGER, VIEW_RUNS, permitted, person
 from runs.views.schedule_list import entries, loaded
-from runs.views.schedule_words import coming
+from runs.views.schedule_words import coming, wall_clock
 from triggers import ledger
 from triggers.ledger import LedgerRefused, Slot
 from triggers.models import Trigger
@@ -40,7 +40,7 @@ def schedule_page(request: HttpRequest, number: int) -> HttpResponse:
         "trigger": trigger,
         "known": scheduler.knowledge(trigger, now=now),
         "coming": coming(trigger, now=now, count=COMING),
-        "missed": [(at, at.astimezone(trigger.timezone)) for at in waiting[:MISSED]],
+        "missed": [(at, wall_clock(trigger, at)) for at in waiting[:MISSED]],
         "more_missed": len(waiting) > MISSED,
         "may_fire": person(request).has_perm(FIRE_TRIGGER),
         "on": request.GET.get("on", ""),
@@ -107,7 +107,7 @@ def _history(request: HttpRequest, trigger: Trigger, now: datetime) -> dict[str,
         wrong = str(error)
     runs = Run.objects.in_bulk([slot.run_id for slot in slots if slot.run_id])
     return {
-        "slots": [(slot, slot.at.astimezone(trigger.timezone), _result(slot, runs)) for slot in slots],
+        "slots": [(slot, wall_clock(trigger, slot.at), _result(slot, runs)) for slot in slots],
         "runnable": sum(slot.is_runnable for slot in slots),
         "is_range": bool(first and last),
         "wrong": wrong,

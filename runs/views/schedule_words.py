@@ -31,6 +31,11 @@ class Slot:
     held: str
 
 
+def wall_clock(trigger: Trigger, at: datetime) -> str:
+    """What the clock of the schedule's zone shows at `at`."""
+    return f"{at.astimezone(trigger.timezone):%a %Y-%m-%d %H:%M %Z}"
+
+
 def described(trigger: Trigger) -> str:
     """The schedule's rule in a sentence; its text if it can no longer be read."""
     try:
@@ -58,7 +63,7 @@ def coming(trigger: Trigger, *, now: datetime, count: int) -> Sequence[Slot]:
     return [
         Slot(
             at,
-            f"{at.astimezone(trigger.timezone):%a %Y-%m-%d %H:%M %Z}",
+            wall_clock(trigger, at),
             f"{at.astimezone(UTC):%a %H:%M}Z",
             schedules.holding(trigger, at),
         )

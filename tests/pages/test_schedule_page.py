@@ -59,6 +59,26 @@ def test_a_backfill_lists_its_slots_before_it_runs_them(ada: Client) -> None:
     assert ada.get(f"{url}?from=nonsense&to=2026-99-99&on=0001-01-01").status_code == 200
 
 
+def test_slots_are_shown_by_the_clock_of_the_schedule(ada: Client) -> None:
+    trigger = make_schedule(timezone="America/New_York")
+    for day, outcome in ((10, "missed"), (11, "skipped")):
+        Occurrence.objects.create(trigger=trigger, slot=at(6, day=day), outcome=outcome)
+    page = words(ada.get(f"/schedules/{trigger.pk}/"))
+    assert page.count("Tue 2026-03-10 02:00 EDT") == 2, "among the missed ones and in the ledger"
+    assert "Wed 2026-03-11 02:00 EDT" in page
+
+
+def test_a_schedule_is_paused_and_run_on_its_page(ada: Client) -> None:
+    trigger = make_schedule()
+    url = f"/schedules/{trigger.pk}/"
+    assert "Turn off" in words(ada.get(url))
+    page = words(ada.post("/schedules/acts/", {"only": f"pause:{trigger.pk}", "next": url}, follow=True))
+    assert "by ada" in page
+    assert "Resume" in page
+    ada.post("/schedules/acts/", {"only": f"fire:{trigger.pk}", "next": url})
+    assert Run.objects.get().trigger_kind == "manual"
+
+
 def test_it_says_what_the_scheduler_knows(ada: Client) -> None:
     trigger = make_schedule()
     assert "changed just now" in words(ada.get(f"/schedules/{trigger.pk}/"))
