@@ -22,7 +22,7 @@ _PARTICULARS: Final = (
     (re.compile(r"[^\s@'\"<>]{1,64}@[\w.-]+"), "…"),
     (re.compile(r"'[^']*'|\"[^\"]*\"|“[^”]*”"), "'…'"),
     (re.compile(r"\b0x[0-9a-fA-F]+\b|\b[0-9a-fA-F]{12,}\b"), "…"),
-    (re.compile(r"\d+"), "0"),
+    (re.compile(r"\d+"), "…"),
 )
 
 

@@ -57,7 +57,7 @@ def check(job: Job, *, trigger: Trigger | None = None) -> None:
     if job.status == Job.Status.INACTIVE:
         raise JobInactive(f"The job {job.slug!r} is inactive: nothing can start it.")
     if job.is_paused(now):
-        until = f" until {job.paused_until.isoformat()}" if job.paused_until else ""
+        until = f" until {job.paused_until:%Y-%m-%d %H:%M} UTC" if job.paused_until else ""
         by = f" by {job.paused_by}" if job.paused_by else ""
         why = f": {job.paused_reason}" if job.paused_reason else ""
         raise JobPaused(

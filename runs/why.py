@@ -198,7 +198,7 @@ def _held_by_circuit(blocker: str, row: _Row) -> Reason:
     return Reason(
         blocker,
         f"{which} is open since {_clock(row.opened_at)}, because too much failed; "
-        f"a probe may start {_clock(row.open_until)}.",
+        f"a probe may start at {_clock(row.open_until)}.",
     )
 
 
