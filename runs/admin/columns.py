@@ -44,10 +44,12 @@ class RunColumns(Panel):
         """The kind of its cause."""
         return marks.kind(run.trigger_kind, run.retry_of_id is not None)
 
-    @admin.display(description="Error")
-    def first_line(self, run: Any) -> str:
-        """The first line of its error."""
-        return (run.error_start or "").partition("\n")[0] or "–"
+    @admin.display(description="Why, and what came of it")
+    def story(self, run: Any) -> SafeString:
+        """Its cause, and the first line of its error."""
+        error = (run.error_start or "").partition("\n")[0]
+        line = format_html('<div class="error-line">{}</div>', error) if error else ""
+        return format_html("{}{}", run.cause, line)
 
     @admin.display(description="Tries")
     def tries(self, run: Run) -> str:

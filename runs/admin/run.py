@@ -65,8 +65,8 @@ class RunAdmin(RunColumns):
     """Runs: the list, and what one does with them."""
 
     list_display = [
-        "number", "badge", "job_link", "kind_mark", "cause", "first_line", "tries", "wait_words",
-        "duration_words", "lane", "launched",
+        "number", "badge", "job_link", "kind_mark", "story", "tries", "wait_words", "duration_words",
+        "lane", "launched",
     ]  # fmt: skip
     list_filter = ["status", "trigger_kind"]
     list_select_related = ["job"]

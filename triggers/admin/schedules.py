@@ -48,7 +48,7 @@ class ScheduleAdmin(TriggerPanel):
 
     kind = Kind.SCHEDULE
     form = ScheduleForm
-    list_display = ["__str__", "job_link", "rule", "state", "next_run", "latest", "policies"]
+    list_display = ["__str__", "job_link", "rule", "state", "next_run", "latest"]
     list_filter = ["enabled", "misfire", "overlap", "calendars"]
     refusals: ClassVar = (*TriggerPanel.refusals, PauseRefused, LedgerRefused)
     actions = [*TriggerPanel.actions, "pause_selected", "resume_selected", "run_missed_of_selected"]
@@ -210,22 +210,17 @@ class ScheduleAdmin(TriggerPanel):
             words = cron.describe(cron.parse(schedule.cron))
         except cron.InvalidCron as error:  # written past the form
             words = str(error)
-        return format_html("{} <code>{}</code> {}", words, schedule.cron, schedule.timezone)
+        return format_html("{}<br><code>{}</code> {}", words, schedule.cron, schedule.timezone)
 
     @admin.display(description="Next run", ordering="next_run_at")
     def next_run(self, schedule: Schedule) -> SafeString:
         """When it fires next."""
-        return moment(schedule.next_run_at if schedule.enabled else None)
+        return moment(schedule.runs_next_at)
 
     @admin.display(description="Last slots")
     def latest(self, schedule: Any) -> SafeString:
         """What became of the last 20 slots."""
         return strip(schedule.latest)
-
-    @admin.display(description="If missed, if still running")
-    def policies(self, schedule: Schedule) -> str:
-        """Misfire and overlap in words."""
-        return f"{schedule.get_misfire_display()}; {schedule.get_overlap_display().lower()}"
 
     @staticmethod
     def _previewed(form: Any) -> dict[str, Any]:
