@@ -119,11 +119,6 @@ class LogWriter:
                 self._dropped = 0
             self._waiting.append((now, level, line))
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether there is something to flush."""
-        return bool(self._waiting)
-
     def flush(self, *also: Statement) -> None:
         """Stores what was written so far, and in the same transaction carries `also` out.
 

@@ -134,12 +134,6 @@ def may_call_from(key: ApiKey, address: str | None) -> bool:
     return any(caller in ipaddress.ip_network(network) for network in key.networks)
 
 
-def may_see(key: ApiKey, job: Job) -> bool:
-    """Whether the key's allow-list has `job`; a key without a list may see every job."""
-    allowed = key.allowed_jobs()
-    return allowed is None or job.pk in allowed
-
-
 def parse_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     """The network that `text` (an address or CIDR) names; raises InvalidNetwork."""
     try:

@@ -22,8 +22,6 @@ _STATUSES: Final[Mapping[str, str]] = {
     "disabled": "inactive",
 }
 _CRON: Final = ("cron_expression", "cron_schedule", "cron", "schedule")
-# Derived from the runs, so never taken over.
-_DERIVED: Final = ("run_count", "last_run_at", "last_run_status", "last_run_job_id", "next_run_at", "_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,6 @@ from runs.stats import Ended
 ORDER = ("succeeded", "failed", "cancelled", "skipped")
 COLOURS = {**{status: STATUSES[status].colour for status in ORDER}, "skipped": "pale"}
 HEIGHT = 100.0
-BAR_WIDTH = 24
 STEP = 30
 
 
