@@ -15,6 +15,7 @@ import structlog
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, Min, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from jobs.models import Job
 from jobs.numbers import any_of
@@ -23,7 +24,7 @@ from runs import slots
 from runs.models import Run
 from triggers import ledger, schedules
 from triggers.ledger import Entry
-from triggers.models import Calendar, Occurrence, Overlap, Trigger
+from triggers.models import Calendar, Kind, Occurrence, Overlap, Trigger, Upstream
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +45,7 @@ _READ = (
         "finish_within_seconds",
     ),
     *("starts_at", "ends_at", "paused_at", "paused_by", "paused_reason", "paused_until"),
-    "next_slot",
+    *("condition", "needs", "since", "window_minutes", "wait_until", "wait_minutes", "next_slot"),
 )
 _BEGIN = Coalesce("replan_from", "created_at")
 _PLAN = """
@@ -76,6 +77,31 @@ def fire_asked(now: datetime) -> int:
     triggers = Trigger.objects.filter(pk__in=asked, job__in=Job.objects.runnable())
     ready = triggers.filter(Q(overlap=Overlap.ALLOW) | ~_HAS_OPEN_RUN).order_by("id")
     return _portion(ready, lambda found: _fire_asked(found, now), _refuse_asked)
+
+
+def release_after(job: Job) -> None:
+    """Launches the slots that waited for a run of `job` which has just ended, in the transaction of the caller.
+
+    The locks make either us see a slot that another is about to let wait, or him the end of the run. Whatever can't
+    be launched now is looked at again when its time is over.
+    """
+    locked = Trigger.objects.select_for_update(no_key=True).filter(
+        pk__in=Upstream.objects.filter(job=job).values("trigger"), kind=Kind.SCHEDULE
+    )
+    held = list(locked.order_by("pk").values_list("pk", flat=True))
+    ids = _waiting(Q(trigger__in=held)) if held else []
+    if ids:
+        now = timezone.now()
+        _halving(ids, lambda found: _release(found, now), lambda pk, error: None)
+
+
+def release_overdue(now: datetime | None = None) -> int:
+    """Decides about slots that waited long enough, or whose schedule needs nothing any more; returns of how many
+    schedules."""
+    now = now or timezone.now()
+    over = Q(until__lte=now) | Q(trigger__enabled=False) | Q(trigger__condition="")
+    triggers = Trigger.objects.filter(pk__in=_waiting(over)).order_by("id")
+    return _portion(triggers, lambda found: _release(found, now), _refuse_waiting)
 
 
 def plan(trigger: Trigger) -> None:
@@ -183,6 +209,27 @@ def _fire_asked(triggers: Sequence[Trigger], now: datetime) -> None:
     Trigger.objects.filter(pk__in=fired).update(last_run_at=now)
 
 
+def _waiting(which: Q) -> list[int]:
+    waiting = Occurrence.objects.filter(which, outcome=Outcome.WAITING)
+    return list(waiting.order_by("trigger").values_list("trigger", flat=True).distinct()[:PORTION])
+
+
+def _release(triggers: Sequence[Trigger], now: datetime) -> None:
+    """Launches or skips the slots of these that wait, as far as that is decided now."""
+    known = {trigger.pk: trigger for trigger in triggers}
+    waiting = Occurrence.objects.filter(trigger__in=any_of(known), outcome=Outcome.WAITING).order_by("slot")
+    entries = [Entry(trigger=known[each.trigger_id], slot=each.slot) for each in waiting]
+    for entry in entries:
+        if not entry.trigger.enabled:
+            entry.skip("The schedule was disabled while the slot waited.")
+        elif entry.trigger.is_paused(now):
+            entry.skip(f"The schedule was {schedules.holding(entry.trigger, now, ())} while the slot waited.")
+    slots.launch([entry for entry in entries if entry.outcome == Outcome.FIRED], now)
+    ledger.enter([entry for entry in entries if entry.outcome != Outcome.WAITING])
+    fired = {entry.trigger.pk for entry in entries if entry.run_id is not None}
+    Trigger.objects.filter(pk__in=fired).update(last_run_at=now)
+
+
 def _calendars(triggers: Sequence[Trigger]) -> dict[int, list[Calendar]]:
     """The calendars that each keeps; most keep none."""
     kept = Trigger.calendars.through.objects.filter(trigger__in=any_of(trigger.pk for trigger in triggers))
@@ -232,6 +279,11 @@ def _pass_over(pk: int, error: Exception, now: datetime) -> None:
 def _refuse_asked(pk: int, error: Exception) -> None:
     asked = Occurrence.objects.filter(trigger=pk, outcome=Outcome.DUE)
     asked.update(outcome=Outcome.SKIPPED, reason=_told(error))
+
+
+def _refuse_waiting(pk: int, error: Exception) -> None:
+    waiting = Occurrence.objects.filter(trigger=pk, outcome=Outcome.WAITING)
+    waiting.update(outcome=Outcome.SKIPPED, reason=_told(error))
 
 
 def _give_up(pk: int, error: Exception) -> None:

@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from jobs import parameters
 from jobs.models import Job
 from jobs.parameters import InvalidParameters
-from runs import causes, launch, lifecycle
+from runs import causes, firing, launch, lifecycle
 from runs.models import Ending, Following, Run
 from runs.moves import Moved
 from runs.status import Status
@@ -43,6 +43,8 @@ def follow(run_id: int) -> list[Following]:
             return []  # nothing watches its job, or another was first
         run = Run.objects.select_related("job").filter(pk=run_id).first()
         entries = [_follow(trigger, run) for trigger in dependencies.of(run.job)] if run else []
+        if run:
+            firing.release_after(run.job)
         mine.delete()
     return entries
 

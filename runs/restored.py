@@ -31,7 +31,7 @@ _REPLAN = """
 def look() -> int:
     """Has overdue schedules planned anew from now if the database was restored; returns how many.
 
-    Their overdue slots, and those that were in line, stand in the ledger as missed: people decide about
+    Their overdue slots, and those that waited or were in line, stand in the ledger as missed: people decide about
     them. To be called before anything is fired; several beats may.
     """
     with transaction.atomic(), connection.cursor() as cursor:
@@ -48,7 +48,9 @@ def look() -> int:
         cursor.execute(_ENTER, [_REASON])
         cursor.execute(_REPLAN)
         count = int(cursor.rowcount)
-        undecided = Occurrence.objects.filter(outcome=Occurrence.Outcome.DUE)
+        undecided = Occurrence.objects.filter(
+            outcome__in=(Occurrence.Outcome.DUE, Occurrence.Outcome.WAITING)
+        )
         undecided.update(outcome=Occurrence.Outcome.MISSED, reason=_REASON)
         known.detail = {"identity": identity}
         known.save(update_fields=["detail"])

@@ -6,8 +6,8 @@ from datetime import datetime
 from jobs.numbers import any_of
 from notifications import outbox
 from notifications.models import Occasion
+from runs import awaiting, lifecycle
 from runs import launch as launching
-from runs import lifecycle
 from runs.durations import duration_words
 from runs.models import Run, TriggerKind
 from triggers import schedules
@@ -56,14 +56,15 @@ def missed(entries: Iterable[Entry]) -> Iterator[outbox.Note]:
 def launch(slots: Sequence[Entry], now: datetime) -> None:
     """Launches the runs of `slots`, the oldest first, and notes in each what came of it; stores none of them.
 
-    A slot that must wait for the run before it is left `due`.
+    A slot that must wait for the run before it is left `due`, one that waits for runs that it needs `waiting`. What
+    somebody asked for needs none.
     """
     for together in _rounds(slots):
-        ready = _without_overlap(together)
+        ready = _without_overlap(awaiting.satisfied(together, now))
         answers = launching.launch_many([(slot.trigger.job, _cause(slot, now)) for slot in ready])
         for slot, answer in zip(ready, answers, strict=True):
             if isinstance(answer, int):
-                slot.run_id, slot.fired_at, slot.reason = answer, now, _lateness(slot, now)
+                slot.run_id, slot.fired_at, slot.reason = answer, now, _told(slot, now)
             else:
                 slot.skip(str(answer))
 
@@ -115,7 +116,7 @@ def _open_runs(triggers: Iterable[Trigger]) -> dict[int, Run]:
 def _cause(slot: Entry, now: datetime) -> launching.Cause:
     trigger = slot.trigger
     local = slot.slot.astimezone(trigger.timezone)
-    asked = f", asked for by {slot.by}" if slot.by else ""
+    asked = f", asked for by {slot.by}" if slot.by else f", after {slot.after}" if slot.after else ""
     return launching.Cause(
         kind=TriggerKind.SCHEDULE,
         trigger=trigger,
@@ -126,7 +127,9 @@ def _cause(slot: Entry, now: datetime) -> launching.Cause:
     )
 
 
-def _lateness(slot: Entry, now: datetime) -> str:
+def _told(slot: Entry, now: datetime) -> str:
+    """What is worth saying of a slot that was launched: how late it was, and what it needed."""
     late = now - slot.slot - schedules.jitter(slot.trigger)
-    told = late > schedules.MISFIRE_AFTER and not slot.by
-    return f"late by {duration_words(late)}" if told else ""
+    is_late = late > schedules.MISFIRE_AFTER and not slot.by
+    lateness = f"late by {duration_words(late)}" if is_late else ""
+    return "; ".join(filter(None, (lateness, f"after {slot.after}" if slot.after else "")))

@@ -21,6 +21,7 @@ from runs import (
     deadlines,
     deliveries,
     dispatch,
+    firing,
     followers,
     holding,
     lifecycle,
@@ -39,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 NAME = "sweep"
 IDEMPOTENCY_HOURS = 24
-FOLLOWING = (followers.follow_left_over, followers.expire)
+FOLLOWING = (followers.follow_left_over, followers.expire, firing.release_overdue)
 EVENTS = (reactions.fire_batches, deliveries.forget)
 NOTIFICATIONS = (telling.take, senders.wake, sending.forget)
 

@@ -95,7 +95,7 @@ def around(job: Job, *, hops: int | None = None) -> Graph:
 
 def of(job: Job) -> QuerySet[Trigger]:
     """The dependency triggers that watch `job`, enabled or not, in the order in which they are looked at."""
-    return Trigger.objects.filter(upstreams=job).select_related("job").order_by("id")
+    return Trigger.objects.filter(upstreams=job, kind=Kind.DEPENDENCY).select_related("job").order_by("id")
 
 
 def objection(trigger: Trigger, *, status: str) -> str | None:
@@ -121,13 +121,14 @@ def described(trigger: Trigger, upstreams: Sequence[Job]) -> str:
     parts = [f"after {several if len(names) > 1 else ''}{', '.join(names) or 'nothing'}"]
     parts.append(trigger.get_condition_display().lower())
     if trigger.needs == Needs.ALL and len(names) > 1:
-        parts.append(f"within {_minutes(trigger.window_minutes)}")
+        parts.append(f"within {minutes(trigger.window_minutes)}")
     if trigger.delay_minutes:
-        parts.append(f"{_minutes(trigger.delay_minutes)} later")
+        parts.append(f"{minutes(trigger.delay_minutes)} later")
     return ", ".join(parts)
 
 
-def _minutes(number: int) -> str:
+def minutes(number: int) -> str:
+    """A number of minutes in words."""
     hours, rest = divmod(number, 60)
     if hours and not rest:
         return f"{hours} hour{'s' if hours > 1 else ''}"
@@ -162,6 +163,11 @@ def save(trigger: Trigger, *, upstreams: Sequence[Job]) -> None:
     trigger.kind = Kind.DEPENDENCY
     if not upstreams:
         raise ValidationError({"upstreams": "Expected at least one job to follow, none was given."})
+    store(trigger, upstreams=upstreams)
+
+
+def store(trigger: Trigger, *, upstreams: Sequence[Job]) -> None:
+    """Stores any trigger that may have upstreams with exactly these; raises what `save` does."""
     trigger.full_clean()
     with transaction.atomic():
         lock()

@@ -27,18 +27,18 @@ FIRST_YEAR, LAST_YEAR = 1970, 2499
 ACTOR_LENGTH = 200
 Outcome = Occurrence.Outcome
 # What can be run after all: it led to no run, and nobody has it in line.
-RUNNABLE = (Outcome.MISSED, Outcome.SKIPPED, Outcome.DISMISSED)
+RUNNABLE = (Outcome.MISSED, Outcome.SKIPPED, Outcome.DISMISSED, Outcome.WAITING)
 COMING, UNRECORDED = "coming", "unrecorded"
 # What has still to be decided.
-OPEN = (Outcome.DUE,)
+OPEN = (Outcome.DUE, Outcome.WAITING)
 REASON_LENGTH = 300
 # Who asked for a slot stays, whoever fires it.
 _ENTER = """
-    INSERT INTO triggers_occurrence AS o (trigger_id, slot, outcome, reason, run_id, by, fired_at)
+    INSERT INTO triggers_occurrence AS o (trigger_id, slot, outcome, reason, run_id, by, fired_at, until)
     SELECT x.* FROM jsonb_to_recordset(%s::jsonb) AS x(trigger_id bigint, slot timestamptz, outcome text, reason text,
-        run_id bigint, by text, fired_at timestamptz)
+        run_id bigint, by text, fired_at timestamptz, until timestamptz)
     ON CONFLICT (trigger_id, slot) DO UPDATE SET outcome = excluded.outcome, reason = excluded.reason,
-        run_id = excluded.run_id, fired_at = excluded.fired_at
+        run_id = excluded.run_id, fired_at = excluded.fired_at, until = excluded.until
     WHERE o.outcome = ANY(%s)"""
 
 
@@ -78,7 +78,10 @@ class Slot:
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """A slot on its way into the ledger, and what became of it so far; `by` is who asked for it, if anybody did."""
+    """A slot on its way into the ledger, and what became of it so far.
+
+    `by` is who asked for it, if anybody did; `after` names the runs that it needed.
+    """
 
     trigger: Trigger
     slot: datetime
@@ -87,6 +90,8 @@ class Entry:
     run_id: int | None = None
     by: str = ""
     fired_at: datetime | None = None
+    until: datetime | None = None
+    after: str = ""
 
     def skip(self, reason: str) -> None:
         """No run for it, for this reason."""
@@ -116,6 +121,7 @@ def enter(entries: Iterable[Entry]) -> None:
             "run_id": entry.run_id,
             "by": entry.by,
             "fired_at": entry.fired_at,
+            "until": entry.until,
         }
         for entry in entries
     ]

@@ -15,7 +15,7 @@ from django.db.models import ProtectedError, RestrictedError
 from jobs.changes import KEY, TRIGGER, Change
 from jobs.expectations import MASK
 from jobs.models import Job
-from triggers import dependencies, keys
+from triggers import dependencies, keys, requirements
 from triggers.models import ApiKey, Calendar, Kind, Trigger
 
 # What is deleted together with its lists is noted in one transaction.
@@ -98,11 +98,12 @@ def _remake_trigger(made: Trigger, change: Change) -> None:
         at__range=(change.at - TOGETHER, change.at + TOGETHER),
     )
     parts = [(part.fields[0], (part.before or {})[part.fields[0]]) for part in lists if part.is_part]
-    if made.kind == Kind.DEPENDENCY:
-        _follow(made, {number for name, number in parts if name == "upstreams"})
-        return
-    made.full_clean()
-    made.save(force_insert=True)
+    wanted = {number for name, number in parts if name == "upstreams"}
+    if made.kind == Kind.DEPENDENCY or wanted:
+        _follow(made, wanted)
+    else:
+        made.full_clean()
+        made.save(force_insert=True)
     kept = [number for name, number in parts if name == "calendars"]
     made.calendars.set(Calendar.objects.filter(pk__in=kept))
 
@@ -111,6 +112,9 @@ def _follow(trigger: Trigger, wanted: set[int]) -> None:
     jobs = list(Job.objects.filter(pk__in=wanted).order_by("pk"))
     if len(jobs) < len(wanted):
         raise RevertRefused("A job that it followed is gone.")
+    if trigger.kind == Kind.SCHEDULE:
+        requirements.save(trigger, upstreams=jobs)
+        return
     if not jobs:
         raise RevertRefused("A dependency follows at least one job.")
     dependencies.save(trigger, upstreams=jobs)

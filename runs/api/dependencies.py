@@ -21,7 +21,7 @@ from runs.api.finding import find_job
 from runs.api.trigger_bodies import find_upstream
 from triggers import dependencies
 from triggers.dependencies import CircularDependency, Graph
-from triggers.models import Condition, Needs, Scope
+from triggers.models import Condition, Kind, Needs, Scope
 from triggers.visibility import visible_jobs
 
 HIDDEN: Final = "…"
@@ -119,6 +119,7 @@ class EdgeSerializer(serializers.Serializer[Any]):
     downstream = Value(wire.SLUG)
     trigger = Value(wire.WHOLE)
     name = Value(wire.TEXT)
+    kind = Value({"type": "string", "enum": [Kind.DEPENDENCY.value, Kind.SCHEDULE.value]})
     condition = Value({"type": "string", "enum": Condition.values})
     delay_minutes = Value(wire.WHOLE)
     needs = Value({"type": "string", "enum": Needs.values})
@@ -175,6 +176,7 @@ def _told(job: Job, graph: Graph) -> dict[str, Any]:
                 "downstream": slugs[edge.downstream_id],
                 "trigger": edge.trigger.pk,
                 "name": edge.trigger.label,
+                "kind": edge.trigger.kind,
                 "condition": edge.trigger.condition,
                 "delay_minutes": edge.trigger.delay_minutes,
                 "needs": edge.trigger.needs,

@@ -18,7 +18,7 @@ from jobs.parameters import InvalidParameters
 from jobs.wire import InvalidBody
 from runs.api.event_bodies import FIELDS
 from triggers import cron, rates
-from triggers.models import Calendar, Condition, Kind, Misfire, Needs, Overlap, Trigger
+from triggers.models import Calendar, Condition, Kind, Misfire, Needs, Overlap, Since, Trigger
 from triggers.visibility import visible_jobs
 
 LONGEST: Final = 32_767  # what a small whole number of PostgreSQL can hold
@@ -66,6 +66,31 @@ OF_KIND: Final[Mapping[str, Mapping[str, wire.Schema]]] = {
             "maxItems": 50,
             "description": "Names of calendars; slots that fall where one is closed are skipped.",
         },
+        "upstream": {
+            "anyOf": [SLUG, {"type": "array", "items": SLUG, "maxItems": 50}, {"type": "null"}],
+            "description": "The slug of a job that must have ended as `condition` says, or several; none: nothing.",
+        },
+        "condition": {
+            "anyOf": [{"type": "string", "enum": ["", *Condition.values]}, {"type": "null"}],
+        },
+        "needs": {"type": "string", "enum": Needs.values, "description": "Any of several upstreams, or all."},
+        "since": {
+            "type": "string",
+            "enum": Since.values,
+            "description": "Whether ends count since the slot's day began, or for `window_minutes` before it.",
+        },
+        "window_minutes": {"type": "integer", "minimum": 1, "maximum": YEAR_MINUTES},
+        "wait_until": {
+            "anyOf": [
+                {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9](:00)?$"},
+                {"type": "null"},
+            ],
+            "description": "The time of day, by the schedule's clock, until which a slot waits for its upstreams.",
+        },
+        "wait_minutes": {
+            "anyOf": [{"type": "integer", "minimum": 1, "maximum": YEAR_MINUTES}, {"type": "null"}],
+            "description": "So many minutes a slot waits instead.",
+        },
     },
     Kind.DEPENDENCY: {
         "upstream": {
@@ -91,7 +116,8 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "misfire": Misfire.RUN_ONCE, "misfire_limit": 10, "overlap": Overlap.SKIP, "jitter_seconds": 0,
     "start_within_seconds": None, "finish_within_seconds": None,
     "starts_at": None, "ends_at": None, "calendars": [], "condition": Condition.ON_SUCCESS, "delay_minutes": 0,
-    "needs": Needs.ANY, "window_minutes": 24 * 60, "mapping": {}, "scheme": "", "scheme_options": {},
+    "needs": Needs.ANY, "window_minutes": 24 * 60,
+    "since": Since.DAY, "wait_until": None, "wait_minutes": None, "mapping": {}, "scheme": "", "scheme_options": {},
     "events": [], "filter": {}, "parent_pointer": "", "debounce_seconds": 0, "debounce_limit": 100,
     "debounce_pointer": "",
 }  # fmt: skip

@@ -29,7 +29,7 @@ from runs.api.triggers import (
 )
 from runs.api.versions import match
 from runs.launch import Launched, LaunchRefused
-from triggers import dependencies, limits
+from triggers import dependencies, limits, requirements
 from triggers.events import secrets
 from triggers.models import Kind, Trigger
 
@@ -220,8 +220,13 @@ def written(request: Request, trigger: Trigger, body: Mapping[str, Any], *, whol
         if trigger.kind == Kind.EVENT:
             event_bodies.lay_source(request, trigger, body, whole=whole)
         kept = trigger_bodies.calendars(body, whole=whole) if trigger.kind == Kind.SCHEDULE else None
-        trigger.full_clean()
-        trigger.save()
+        if trigger.kind == Kind.SCHEDULE:
+            wanted = trigger_bodies.upstreams(request, body)
+            known = list(trigger.upstreams.all()) if wanted is None and trigger.pk and not whole else []
+            requirements.save(trigger, upstreams=known if wanted is None else wanted)
+        else:
+            trigger.full_clean()
+            trigger.save()
         if kept is not None:
             trigger.calendars.set(kept)
     except ValidationError as error:
@@ -235,7 +240,7 @@ def held(request: Request, slug: str, number: int, act: Callable[[Trigger], None
     """Does `act` with the trigger while nobody else can change it; raises NotFound and PreconditionFailed."""
     found = find_trigger(request, slug, number)
     with transaction.atomic():
-        if found.kind == Kind.DEPENDENCY:
+        if found.kind in (Kind.DEPENDENCY, Kind.SCHEDULE):
             dependencies.lock()  # before the row, in the order in which everybody takes the two
         locked = Trigger.objects.select_related("job").select_for_update(of=("self",))
         found = locked.filter(pk=number).first() or find_trigger(request, slug, number)

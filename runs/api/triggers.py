@@ -18,9 +18,10 @@ from runs import usage
 from runs.api.finding import find_job
 from triggers.events import schemes
 from triggers.events.addresses import address_of
-from triggers.models import Condition, Kind, Misfire, Needs, Overlap, Trigger
+from triggers.models import Condition, Kind, Misfire, Needs, Overlap, Since, Trigger
 
 PERMISSION = "triggers.view_trigger"
+FOLLOWING: Final = (Kind.DEPENDENCY, Kind.SCHEDULE)
 SECRETS: Final[wire.Schema] = {
     "type": "array",
     "items": {
@@ -76,8 +77,11 @@ class TriggerSerializer(serializers.Serializer[Trigger]):
     upstreams = serializers.SerializerMethodField()
     condition = Text({"type": ["string", "null"], "enum": [*Condition.values, None]})
     delay_minutes = Only(Kind.DEPENDENCY, wire.WHOLE_OR_NULL)
-    needs = Only(Kind.DEPENDENCY, {"type": ["string", "null"], "enum": [*Needs.values, None]})
-    window_minutes = Only(Kind.DEPENDENCY, wire.WHOLE_OR_NULL)
+    needs = Only(FOLLOWING, {"type": ["string", "null"], "enum": [*Needs.values, None]})
+    window_minutes = Only(FOLLOWING, wire.WHOLE_OR_NULL)
+    since = Only(Kind.SCHEDULE, {"type": ["string", "null"], "enum": [*Since.values, None]})
+    wait_until = serializers.SerializerMethodField()
+    wait_minutes = Only(Kind.SCHEDULE, wire.WHOLE_OR_NULL)
     mapping = Only((Kind.DEPENDENCY, Kind.EVENT), wire.OBJECT_OR_NULL)
 
     scheme = Text({"type": ["string", "null"], "enum": [*schemes.READERS, None]})
@@ -131,6 +135,11 @@ class TriggerSerializer(serializers.Serializer[Trigger]):
     def get_upstreams(self, trigger: Trigger) -> list[str]:
         """The slugs of the jobs it follows."""
         return [job.slug for job in trigger.upstreams.all()]
+
+    @extend_schema_field(dict(wire.TEXT_OR_NULL))
+    def get_wait_until(self, trigger: Trigger) -> str | None:
+        """The time of day until which a slot waits."""
+        return f"{trigger.wait_until:%H:%M}" if trigger.wait_until else None
 
     @extend_schema_field(dict(wire.TEXT_OR_NULL))
     def get_address(self, trigger: Trigger) -> str | None:

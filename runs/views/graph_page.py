@@ -19,7 +19,7 @@ from runs.views import layered
 from runs.views.access import VIEW_RUNS, permitted
 from triggers import dependencies
 from triggers.dependencies import Graph
-from triggers.models import Trigger
+from triggers.models import Kind, Trigger
 
 # A larger graph is shown around one job, at most so many edges away.
 MOST_NODES: Final = 150
@@ -156,7 +156,8 @@ def _arrows(graph: Graph, drawing: layered.Drawing) -> Iterator[Arrow]:
 
 def _words(trigger: Trigger) -> str:
     delay = f" +{trigger.delay_minutes} min" if trigger.delay_minutes else ""
-    return f"{WORDS[trigger.condition]}{delay}{'' if trigger.enabled else ', off'}"
+    timed = "at its time, needs " if trigger.kind == Kind.SCHEDULE else ""
+    return f"{timed}{WORDS.get(trigger.condition, 'nothing')}{delay}{'' if trigger.enabled else ', off'}"
 
 
 def _rows(

@@ -66,12 +66,12 @@ def with_last_slot(triggers: QuerySet[Trigger]) -> QuerySet[Trigger]:
 
 
 def loaded(triggers: QuerySet[Trigger]) -> list[Trigger]:
-    """The triggers with all that `entries` needs of schedules, in two queries."""
+    """The triggers with all that `entries` needs of schedules, in three queries."""
     return list(_with_all(triggers))
 
 
 def _with_all(triggers: QuerySet[Trigger]) -> QuerySet[Trigger]:
-    return with_last_slot(triggers.select_related("job").prefetch_related("calendars"))
+    return with_last_slot(triggers.select_related("job").prefetch_related("calendars", "upstreams"))
 
 
 def entries(found: Sequence[Trigger], *, now: datetime, slots: int = strips.COUNT) -> list[Entry]:

@@ -137,5 +137,5 @@ def _result(slot: Slot, runs: dict[int, Run]) -> strips.Result | None:
     run = runs.get(slot.run_id or 0)
     if run is not None:
         return strips.Result(run.pk, run.status, run.failure_reason, run.cancel_requested_at is not None)
-    known = slot.outcome in ("missed", "dismissed", "due", "skipped")
+    known = slot.outcome in ("missed", "dismissed", "due", "skipped", "waiting")
     return strips.Result(None, slot.outcome, None, False) if known else None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from triggers import cron, schedules
+from triggers import cron, requirements, schedules
 from triggers.models import Misfire, Overlap, Trigger
 
 MISFIRES = {
@@ -37,9 +37,11 @@ def wall_clock(trigger: Trigger, at: datetime) -> str:
 
 
 def described(trigger: Trigger) -> str:
-    """The schedule's rule in a sentence; its text if it can no longer be read."""
+    """The schedule's rule in a sentence, with what it needs; its text if it can no longer be read."""
+    needs = requirements.described(trigger, list(trigger.upstreams.all())) if trigger.condition else ""
     try:
-        return cron.describe(cron.parse(trigger.cron))
+        words = cron.describe(cron.parse(trigger.cron))
+        return f"{words}, {needs}" if needs else words
     except cron.InvalidCron as error:
         return f"{trigger.cron} ({error})"
 

@@ -47,6 +47,24 @@ def test_the_preview_button_shows_five_slots_on_two_clocks_and_saves_nothing(bos
     assert not Trigger.objects.exists()
 
 
+def test_a_schedule_that_needs_another_job_is_previewed_and_saved(boss: Client) -> None:
+    load, job = make_job(slug="load"), make_job()
+    url = address(ADD) + f"?job={job.pk}"
+    sent = form_of(boss, url) | NEW_YORK | {"upstream": str(load.pk), "wait_until": "10:00"}
+    shown = text_of(boss.post(url, sent | {"_preview": "yes"}))
+    assert "Only if load succeeded the same day; waits until 10:00, then skips the slot." in shown
+    assert boss.post(url, sent).status_code == 302
+    found = Trigger.objects.get(job=job, kind=Kind.SCHEDULE)
+    assert (list(found.upstreams.all()), found.condition) == ([load], "on_success")
+    change = address("triggers_schedule_change", found.pk)
+    assert "load succeeded the same day" in text_of(boss.get(change))
+    freed = form_of(boss, change)
+    freed.pop("upstream", None)
+    assert boss.post(change, freed).status_code == 302
+    found.refresh_from_db()
+    assert (found.condition, found.upstreams.count()) == ("", 0)
+
+
 def test_the_enter_key_saves(boss: Client) -> None:
     buttons = re.findall(r'<(?:button|input) type="submit"[^>]*>', boss.get(address(ADD)).content.decode())
     assert 'name="_save"' in next(found for found in buttons if "name=" in found)

@@ -60,6 +60,25 @@ class TestMaking:
         assert made["upstreams"] == [upstream.slug]
         assert list(Trigger.objects.get(pk=made["id"]).upstreams.all()) == [upstream]
 
+    def test_a_schedule_that_needs_another_job_is_made_written_back_and_freed(self, program: Program) -> None:
+        load, job = make_job(), make_job()
+        body = {**NEW_YORK, "upstream": load.slug, "wait_until": "10:00", "since": "day"}
+        made = read(program.post(f"/api/jobs/{job.slug}/triggers", body), 201)
+        assert {**made, **body} == made
+        assert (made["condition"], made["needs"], made["wait_minutes"]) == ("on_success", "any", None)
+        path = f"/api/jobs/{job.slug}/triggers/{made['id']}"
+        written = read(send(program, "PUT", path, read(program.get(path))))
+        assert (written["upstream"], written["wait_until"]) == (load.slug, "10:00")
+        changed = read(send(program, "PATCH", path, {"wait_until": None, "wait_minutes": 90}))
+        assert (changed["upstreams"], changed["wait_minutes"]) == ([load.slug], 90)
+        back = {"kind": "dependency", "upstream": job.slug}
+        refused = problem(program.post(f"/api/jobs/{load.slug}/triggers", back), 400, "circular_dependency")
+        assert refused["chain"][0] == refused["chain"][-1]
+        wrong = send(program, "PATCH", path, {"wait_until": "25:00"})
+        assert problem(wrong, 400, "invalid_body")["errors"][0]["pointer"] == "/wait_until"
+        freed = read(send(program, "PATCH", path, {"upstream": []}))
+        assert (freed["upstreams"], freed["condition"], freed["wait_minutes"]) == ([], None, None)
+
     def test_several_upstreams_are_a_list(self, program: Program) -> None:
         one, two = make_job(), make_job()
         body = {"kind": "dependency", "upstream": [one.slug, two.slug], "needs": "all", "window_minutes": 60}
@@ -80,7 +99,9 @@ class TestMaking:
             ({"starts_at": "2026-02-01T00:00:00Z", "ends_at": "2026-01-01T00:00:00Z"}, "/ends_at"),
             ({"priority": 101}, "/priority"),
             ({"name": "x" * 201}, "/name"),
-            ({"upstream": "job"}, "/upstream"),
+            ({"upstream": 5}, "/upstream"),
+            ({"delay_minutes": 5}, "/delay_minutes"),
+            ({"wait_minutes": 0}, "/wait_minutes"),
             ({"colour": "red"}, "/colour"),
             ({"kind": "remote"}, "/kind"),
             ({"kind": "manual"}, "/kind"),

@@ -25,7 +25,7 @@ def copied(own_database: str, servers: Servers) -> Iterator[Trigger]:
     firing.fire_due(timezone.now())
     long_ago = timezone.now().replace(second=0, microsecond=0) - DAYS_AGO
     Trigger.objects.update(next_slot=long_ago, next_run_at=long_ago)
-    Occurrence.objects.create(trigger=trigger, slot=long_ago - DAYS_AGO, outcome="due", by="ada")
+    Occurrence.objects.create(trigger=trigger, slot=long_ago - DAYS_AGO, outcome="waiting", until=long_ago)
     connection.close()
     copy = f"{own_database}_copy"
     with psycopg.connect(servers.postgres.url, autocommit=True) as admin:

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
 from jobs.models import Job
-from tests.factories import make_dependency, make_job, make_schedule
+from tests.factories import make_dependency, make_job
 from triggers import dependencies
 from triggers.models import Condition, Trigger, Upstream
 
@@ -89,9 +89,10 @@ def test_a_dependency_keeps_its_job() -> None:
         Trigger.objects.filter(pk=trigger.pk).update(job=make_job())
 
 
-def test_only_a_dependency_has_upstreams() -> None:
-    with pytest.raises(IntegrityError, match="Only a trigger of kind dependency"), transaction.atomic():
-        Upstream.objects.create(trigger=make_schedule(), job=make_job())
+def test_only_a_dependency_or_a_schedule_has_upstreams() -> None:
+    remote = make_job().triggers.get(kind="remote")
+    with pytest.raises(IntegrityError, match="Only a dependency or a schedule"), transaction.atomic():
+        Upstream.objects.create(trigger=remote, job=make_job())
 
 
 def test_a_job_that_others_follow_cannot_be_deleted() -> None:
@@ -139,9 +140,9 @@ def test_a_dependency_needs_something_to_follow() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"condition": "on_success"}, {"delay_minutes": 1}, {"needs": "all"}])
-def test_the_database_keeps_conditions_and_delays_to_dependencies(fields: dict[str, Any]) -> None:
+def test_the_database_keeps_conditions_and_delays_from_other_kinds(fields: dict[str, Any]) -> None:
     with pytest.raises(IntegrityError, match="trigger_condition_of_dependency"), transaction.atomic():
-        make_schedule(**fields)
+        make_job().triggers.filter(kind="remote").update(**fields)
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from django.utils.safestring import SafeString
 from jobs import parameters
 from jobs.inputs import JSONObjectField, unmasked
 from jobs.models import Job
-from triggers import cron, schedules
+from triggers import cron, dependencies, requirements, schedules
 from triggers.cron import Preview
-from triggers.models import Kind, RemoteTrigger, Schedule
+from triggers.models import Condition, Kind, RemoteTrigger, Schedule
 
 if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[Any]
@@ -133,12 +133,40 @@ class ScheduleForm(TriggerForm):
         help_text="minute hour day-of-month month day-of-week; one line or several.",
     )
     timezone = ZoneField(label="Time zone", initial=settings.TIME_ZONE)
+    upstream = forms.ModelMultipleChoiceField(
+        queryset=Job.objects.none(),
+        required=False,
+        label="Needs",
+        widget=forms.SelectMultiple(attrs={"size": 6}),
+        help_text="Jobs of which a run must have ended, or the slot waits and is skipped. None: the time is enough.",
+    )
+    condition = forms.ChoiceField(
+        label="How they must have ended",
+        choices=Condition.choices,
+        initial=Condition.ON_SUCCESS,
+        required=False,
+        widget=forms.RadioSelect,
+    )
+    wait_until = forms.TimeField(
+        required=False,
+        label="Wait until",
+        input_formats=["%H:%M", "%H:%M:%S"],
+        help_text="A time of day by the schedule’s clock, such as 10:00: the next one after the slot.",
+    )
 
     class Meta:
         model = Schedule
-        exclude = ()
-        labels: ClassVar = {"misfire": "What was missed", "overlap": "If a run is still open"}
+        exclude = ("upstreams",)
+        labels: ClassVar = {
+            "misfire": "What was missed",
+            "overlap": "If a run is still open",
+            "needs": "Of several",
+            "since": "Ends count since",
+            "window_minutes": "Minutes before the slot",
+            "wait_minutes": "Or wait so many minutes",
+        }
         widgets: ClassVar = {"calendars": forms.CheckboxSelectMultiple}
+        help_texts: ClassVar = {"window_minutes": "", "wait_minutes": ""}
 
     def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
         self.is_preview = data is not None and ("_preview" in data or "_preset" in data)
@@ -147,7 +175,53 @@ class ScheduleForm(TriggerForm):
             data["cron"] = data["_preset"]
         super().__init__(data, *args, **kwargs)
         self.instance.kind = Kind.SCHEDULE
+        self._offer_upstreams()
         self._saved = (self.instance.cron, self.instance.timezone) if self.instance.pk else None
+
+    def _offer_upstreams(self) -> None:
+        """The jobs that do not come after this one; of what was sent any, so that a circle is told with its chain."""
+        field: Any = self.fields.get("upstream")
+        if field is None:  # somebody who may only look
+            return
+        for name in {"needs", "since", "window_minutes"} & self.fields.keys():
+            self.fields[name].required = False
+        known = self.instance if self.instance.pk else None
+        field.queryset = Job.objects.all()
+        if known is not None:
+            self.initial["upstream"] = list(known.upstreams.all())
+            self.initial["condition"] = known.condition or Condition.ON_SUCCESS
+            if not self.is_bound:
+                field.queryset = dependencies.available_upstream(known.job, trigger=known)
+
+    def clean(self) -> dict[str, Any]:
+        """Checks that the job would not come after itself."""
+        cleaned = super().clean()
+        job = cleaned.get("job") or (self.instance.job if self.instance.job_id else None)
+        if not cleaned.get("upstream"):
+            cleaned["condition"] = ""
+        elif job is not None:
+            known = self.instance if self.instance.pk else None
+            try:
+                dependencies.check(job=job, upstreams=cleaned["upstream"], trigger=known)
+            except dependencies.CircularDependency as error:
+                self.add_error("upstream", str(error))
+        return cleaned
+
+    def requirement(self) -> str:
+        """What the schedule in the form needs, in words."""
+        if not self.is_bound:
+            known = self.instance.pk is not None
+            return requirements.described(self.instance, list(self.instance.upstreams.all())) if known else ""
+        wanted = Schedule(
+            **{
+                name: self.cleaned_data.get(name)
+                for name in ("condition", "needs", "since", "window_minutes", "wait_until", "wait_minutes")
+            }
+        )
+        try:
+            return requirements.described(wanted, list(self.cleaned_data.get("upstream") or ()))
+        except (TypeError, ValueError):  # a field that can't be read says so itself
+            return ""
 
     def is_valid(self) -> bool:
         """Whether it may be saved. A preview says nothing of fields that have no part in it."""

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -20,7 +20,7 @@ from jobs.panel import PauseForm
 from jobs.pausing import PauseRefused
 from runs import strips
 from runs.templatetags.headway import moment, strip
-from triggers import cron, ledger, pausing, schedules
+from triggers import cron, dependencies, ledger, pausing, requirements, schedules
 from triggers.admin.form import PRESETS, ScheduleForm
 from triggers.admin.triggering import TriggerPanel
 from triggers.ledger import LedgerRefused
@@ -62,6 +62,18 @@ class ScheduleAdmin(TriggerPanel):
         (None, {"fields": ("job", "name", "enabled")}),
         ("When", {"fields": ("cron", "timezone", "starts_at", "ends_at", "jitter_seconds", "calendars")}),
         (
+            "Only after other jobs",
+            {
+                "fields": (
+                    "upstream",
+                    "condition",
+                    "needs",
+                    ("since", "window_minutes"),
+                    ("wait_until", "wait_minutes"),
+                )
+            },
+        ),
+        (
             "When it can’t run on time",
             {
                 "fields": (
@@ -93,6 +105,21 @@ class ScheduleAdmin(TriggerPanel):
     def get_readonly_fields(self, request: HttpRequest, obj: Schedule | None = None) -> list[str]:
         """A schedule stays with its job, whose runs it has caused."""
         return ["job"] if obj else []
+
+    def save_model(self, request: HttpRequest, obj: Schedule, form: Any, change: bool) -> None:
+        """Stores the rule, and what it needs under the lock that keeps the graph of jobs acyclic."""
+        if "upstream" in form.cleaned_data:
+            requirements.save(obj, upstreams=list(form.cleaned_data["upstream"]))
+        else:
+            super().save_model(request, obj, form, change)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """The form; an edit that lost against one that would have closed a circle with it is said so."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except (dependencies.CircularDependency, ValidationError) as error:
+            messages.error(request, f"Nothing was saved: {error}")
+            return HttpResponseRedirect(request.get_full_path())
 
     @button(
         "Pause", permission=CHANGE, offered=lambda schedule: not schedule.is_paused(timezone.now()), asks=True
@@ -212,6 +239,11 @@ class ScheduleAdmin(TriggerPanel):
             words = str(error)
         return format_html("{}<br><code>{}</code> {}", words, schedule.cron, schedule.timezone)
 
+    @admin.display(description="Needs")
+    def upstream(self, schedule: Schedule) -> str:
+        """The jobs it needs, for people who may only look."""
+        return ", ".join(job.slug for job in schedule.upstreams.all()) or "no other job"
+
     @admin.display(description="Next run", ordering="next_run_at")
     def next_run(self, schedule: Schedule) -> SafeString:
         """When it fires next."""
@@ -225,4 +257,8 @@ class ScheduleAdmin(TriggerPanel):
     @staticmethod
     def _previewed(form: Any) -> dict[str, Any]:
         errors = [error for name in ("cron", "timezone") for error in form.errors.get(name, [])]
-        return {"preview": form.preview(), "preview_errors": errors}
+        return {
+            "preview": form.preview(),
+            "preview_errors": errors,
+            "requirement": form.requirement(),
+        }

@@ -2,20 +2,14 @@
 
 from triggers.models.api_key import ApiKey, Scope
 from triggers.models.calendar import Calendar
-from triggers.models.choices import Condition, Kind, Misfire, Needs, Overlap
+from triggers.models.choices import Condition, Kind, Misfire, Needs, Overlap, Since
 from triggers.models.delivery import Batch, Delivery, Reaction
 from triggers.models.key_use import KeyUse, RateLimit
 from triggers.models.occurrence import Occurrence
+from triggers.models.proxies import Dependency, EventTrigger, RemoteTrigger, Schedule
 from triggers.models.secret import Secret
 from triggers.models.source import Sighting, Source
-from triggers.models.trigger import (
-    Dependency,
-    EventTrigger,
-    RemoteTrigger,
-    Schedule,
-    Trigger,
-    TriggerQuerySet,
-)
+from triggers.models.trigger import Trigger, TriggerQuerySet
 from triggers.models.upstream import Upstream
 
 __all__ = [
@@ -39,6 +33,7 @@ __all__ = [
     "Scope",
     "Secret",
     "Sighting",
+    "Since",
     "Source",
     "Trigger",
     "TriggerQuerySet",

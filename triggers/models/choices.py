@@ -42,3 +42,10 @@ class Needs(models.TextChoices):
 
     ANY = "any", "Any of them"
     ALL = "all", "All of them"
+
+
+class Since(models.TextChoices):
+    """From when on the end of an upstream run counts for a schedule that needs it."""
+
+    DAY = "day", "The day of the slot, by the schedule’s clock"
+    WINDOW = "window", "So many minutes before the slot"

@@ -25,6 +25,7 @@ class Occurrence(models.Model):
         MISSED = "missed"
         DISMISSED = "dismissed"
         DUE = "due"
+        WAITING = "waiting"  # for the runs that the schedule needs, until `until`
 
     trigger = models.ForeignKey(Trigger, on_delete=models.CASCADE, related_name="occurrences")
     slot = models.DateTimeField()
@@ -33,6 +34,7 @@ class Occurrence(models.Model):
     run_id = models.BigIntegerField(null=True)
     by = models.CharField(max_length=200, blank=True, default="", db_default="")
     fired_at = models.DateTimeField(null=True)
+    until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -40,13 +42,16 @@ class Occurrence(models.Model):
             models.UniqueConstraint(name="occurrence_once_a_slot", fields=["trigger", "slot"]),
             models.CheckConstraint(
                 name="occurrence_outcome_known",
-                condition=Q(outcome__in=("fired", "skipped", "missed", "dismissed", "due")),
+                condition=Q(outcome__in=("fired", "skipped", "missed", "dismissed", "due", "waiting")),
             ),
         ]
         indexes: ClassVar = [
             models.Index(name="occurrence_missed", fields=["trigger", "slot"], condition=Q(outcome="missed")),
             models.Index(name="occurrence_due", fields=["trigger", "slot"], condition=Q(outcome="due")),
             models.Index(name="occurrence_newest", fields=["trigger", "-id"]),
+            models.Index(
+                name="occurrence_waiting", fields=["trigger", "until"], condition=Q(outcome="waiting")
+            ),
         ]
 
     def __str__(self) -> str:

@@ -19,7 +19,7 @@ from jobs.models import Job
 from triggers import cron, mapping, rates
 from triggers.events import rule, schemes
 from triggers.models.calendar import Calendar
-from triggers.models.choices import Condition, Kind, Misfire, Needs, Overlap
+from triggers.models.choices import Condition, Kind, Misfire, Needs, Overlap, Since
 
 # A slot that had come and was not fired yet when its rule changed: never fired by surprise, and on record.
 _LEAVE_OVERDUE_SLOT = """
@@ -137,6 +137,13 @@ class Trigger(models.Model):
         validators=[MinValueValidator(1)],
         help_text="With “all of them”: they must end within so many minutes.",
     )
+    # A schedule may need upstreams too (`triggers.requirements`): the end of a run counts since then, and the slot
+    # waits for it until a time of day or for so long; with neither, it is there in time or the slot is skipped.
+    since = models.CharField(max_length=6, choices=Since, default=Since.DAY, db_default=Since.DAY)
+    wait_until = models.TimeField(
+        null=True, blank=True, help_text="By the schedule’s clock; the next one after the slot."
+    )
+    wait_minutes = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
     mapping = models.JSONField(
         default=dict,
         blank=True,
@@ -215,7 +222,11 @@ class Trigger(models.Model):
             models.CheckConstraint(
                 name="trigger_condition_of_dependency",
                 condition=Q(kind=Kind.DEPENDENCY, condition__in=Condition.values)
-                | (~Q(kind=Kind.DEPENDENCY) & Q(condition="", delay_minutes=0, needs=Needs.ANY)),
+                | Q(kind=Kind.SCHEDULE, condition__in=["", *Condition.values], delay_minutes=0)
+                | (
+                    ~Q(kind__in=(Kind.DEPENDENCY, Kind.SCHEDULE))
+                    & Q(condition="", delay_minutes=0, needs=Needs.ANY)
+                ),
             ),
             models.CheckConstraint(
                 name="trigger_needs_known", condition=Q(needs__in=Needs.values) & Q(window_minutes__gte=1)
@@ -246,12 +257,13 @@ class Trigger(models.Model):
                 name="keeps_job",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Update,
-                condition=pgtrigger.Q(old__kind="dependency")
-                & (pgtrigger.Q(old__job__df=pgtrigger.F("new__job")) | ~pgtrigger.Q(new__kind="dependency")),
-                func=(
-                    "RAISE EXCEPTION 'A dependency keeps its job and its kind.' "
-                    "USING ERRCODE = 'check_violation', CONSTRAINT = 'trigger_keeps_job';"
-                ),
+                condition=pgtrigger.AnyChange("job", "kind"),
+                func="""
+                    IF EXISTS (SELECT FROM triggers_upstream u WHERE u.trigger_id = OLD.id) THEN
+                        RAISE EXCEPTION 'What follows other jobs keeps its job and its kind.'
+                            USING ERRCODE = 'check_violation', CONSTRAINT = 'trigger_keeps_job';
+                    END IF;
+                    RETURN NEW;""",
             ),
             pgtrigger.Trigger(
                 name="replan",
@@ -347,46 +359,13 @@ class Trigger(models.Model):
         words = ", ".join(Condition.values)
         if self.kind == Kind.DEPENDENCY and self.condition not in Condition.values:
             errors["condition"] = f"{self.condition!r} is not a condition: expected one of {words}."
-        if self.kind != Kind.DEPENDENCY and (self.condition or self.delay_minutes):
+        if self.kind not in (Kind.DEPENDENCY, Kind.SCHEDULE) and (self.condition or self.delay_minutes):
             errors["condition"] = f"A trigger of kind {self.kind} has neither a condition nor a delay."
+        if self.kind == Kind.SCHEDULE and self.condition not in ("", *Condition.values):
+            errors["condition"] = f"{self.condition!r} is not a condition: expected one of {words}."
+        if self.wait_until is not None and self.wait_minutes is not None:
+            errors["wait_minutes"] = "It waits until a time or for so many minutes, not both."
         limit = settings.DELAY_LIMIT_MINUTES
         if not 0 <= (self.delay_minutes or 0) <= limit:
             errors["delay_minutes"] = f"{self.delay_minutes} minutes: expected 0 to {limit}."
         return errors
-
-
-class Schedule(Trigger):
-    """A trigger of kind `schedule` under its own name in the admin; permissions are those of `Trigger`."""
-
-    class Meta:
-        proxy = True
-        default_permissions = ()
-        ordering: ClassVar = ["job__name", "id"]
-
-
-class RemoteTrigger(Trigger):
-    """A trigger of kind `remote` under its own name in the admin; permissions are those of `Trigger`."""
-
-    class Meta:
-        proxy = True
-        default_permissions = ()
-        ordering: ClassVar = ["job__name", "id"]
-
-
-class Dependency(Trigger):
-    """A trigger of kind `dependency` under its own name in the admin; permissions are those of `Trigger`."""
-
-    class Meta:
-        proxy = True
-        default_permissions = ()
-        ordering: ClassVar = ["job__name", "id"]
-        verbose_name_plural = "dependencies"
-
-
-class EventTrigger(Trigger):
-    """A trigger of kind `event` under its own name in the admin; permissions are those of `Trigger`."""
-
-    class Meta:
-        proxy = True
-        default_permissions = ()
-        ordering: ClassVar = ["job__name", "id"]

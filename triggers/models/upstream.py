@@ -16,8 +16,10 @@ LOCK = "pg_advisory_xact_lock(hashtextextended('triggers.upstream', 0))"
 # first and knows the chain. Each statement of the function sees what was committed before the lock was given.
 _ACYCLIC = f"""
     PERFORM {LOCK};
-    IF NOT EXISTS (SELECT 1 FROM triggers_trigger t WHERE t.id = NEW.trigger_id AND t.kind = 'dependency') THEN
-        RAISE EXCEPTION 'Only a trigger of kind dependency has upstreams.'
+    IF NOT EXISTS (
+        SELECT 1 FROM triggers_trigger t WHERE t.id = NEW.trigger_id AND t.kind IN ('dependency', 'schedule'))
+    THEN
+        RAISE EXCEPTION 'Only a dependency or a schedule has upstreams.'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'upstream_of_dependency';
     END IF;
     IF EXISTS (
@@ -35,7 +37,7 @@ _ACYCLIC = f"""
 
 
 class Upstream(models.Model):
-    """A job that a dependency trigger waits for; a job that something waits for cannot be deleted."""
+    """A job that a dependency or a schedule waits for; a job that something waits for cannot be deleted."""
 
     trigger = models.ForeignKey(Trigger, on_delete=models.CASCADE, related_name="edges", db_index=False)
     job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="+")
