@@ -116,12 +116,13 @@ def queues(now: datetime) -> list[Queue]:
 
 
 def busy(workers: Sequence[Worker]) -> dict[int, list[Run]]:
-    """What each worker carries right now, by its id; of a chunk, what it has begun."""
+    """What each worker carries right now, by its id: one run of each busy slot, of a chunk the first it began."""
     carried: dict[int, list[Run]] = {worker.pk: [] for worker in workers}
     running = Run.objects.filter(
         status=Status.RUNNING, process__worker__in=carried, started_at__isnull=False
     ).select_related("job", "process")
-    for run in running.defer("parameters", "result", "context", "attempts").order_by("started_at")[:1000]:
+    of_slots = running.order_by("process", "started_at", "pk").distinct("process")
+    for run in of_slots.defer("parameters", "result", "context", "attempts"):
         if run.process is not None:
             carried[run.process.worker_id].append(run)
     return carried

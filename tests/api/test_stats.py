@@ -9,7 +9,7 @@ from jobs.executors import Failed, Succeeded
 from runs import lanes, lifecycle, queues, retention, sweep, tallies
 from runs.models import HourlyTally, Lane, Run
 from tests.api.conftest import NewKey, Program, problem, read
-from tests.factories import claim_one, make_job, make_run, make_schedule, make_slot
+from tests.factories import claim, claim_one, make_job, make_run, make_schedule, make_slot
 from tests.runs.endings import ended_run, settle_failed
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +38,7 @@ def test_a_run_tells_its_attempts_in_the_words_of_the_old_system(program: Progra
             "pending": 0,
             "success_rate": "50.00%",
         }
-        assert told["error_breakdown"] == [{"type": "ValueError", "error": "row 0 is empty", "count": 1}]
+        assert told["error_breakdown"] == [{"type": "ValueError", "error": "row … is empty", "count": 1}]
         assert told["queue"] == {"waiting": 1, "active": 0, "delayed": 0}
         assert told["completed_at"] is not None
 
@@ -90,6 +90,15 @@ def test_workers_tell_what_they_carry_and_hide_what_a_key_may_not_see(new_key: N
     assert (worker["name"], worker["busy"], worker["runs"]) == ("worker@test", 1, [shown.pk])
     (worker,) = read(new_key(jobs=(make_job(),)).get("/api/stats/workers"))["workers"]
     assert (worker["busy"], worker["runs"]) == (1, [])
+
+
+def test_a_slot_with_a_chunk_is_one_busy_slot(program: Program) -> None:
+    slot = make_slot()
+    type(slot.worker).objects.update(ready_at=sweep.database_now())
+    first, *_ = [make_run(priority=100) for _ in range(3)]
+    assert len(claim(slot, lane="bulk", limit=3)) == 3
+    (worker,) = read(program.get("/api/stats/workers"))["workers"]
+    assert (worker["busy"], worker["runs"]) == (1, [first.pk])
 
 
 def test_the_use_of_triggers_is_told_by_kind_by_trigger_and_by_the_hour(program: Program) -> None:
