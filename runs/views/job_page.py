@@ -152,7 +152,6 @@ def _first(job: Job) -> QuerySet[Trigger]:
 def _follows(triggers: Sequence[Trigger]) -> list[tuple[Trigger, str]]:
     """The dependencies among the job's triggers, each with its rule in words."""
     found = [trigger for trigger in triggers if trigger.kind == Kind.DEPENDENCY]
-    prefetch_related_objects(found, "upstreams")
     return [(trigger, dependencies.described(trigger, list(trigger.upstreams.all()))) for trigger in found]
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery, prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -67,11 +67,18 @@ def with_last_slot(triggers: QuerySet[Trigger]) -> QuerySet[Trigger]:
 
 def loaded(triggers: QuerySet[Trigger]) -> list[Trigger]:
     """The triggers with all that `entries` needs of schedules, in three queries."""
-    return list(_with_all(triggers))
+    found = list(_with_all(triggers))
+    _add_upstreams(found)
+    return found
 
 
 def _with_all(triggers: QuerySet[Trigger]) -> QuerySet[Trigger]:
-    return with_last_slot(triggers.select_related("job").prefetch_related("calendars", "upstreams"))
+    return with_last_slot(triggers.select_related("job").prefetch_related("calendars"))
+
+
+def _add_upstreams(triggers: Sequence[Trigger]) -> None:
+    """Prefetches the upstreams of those that need or follow a job; nothing is asked where none does."""
+    prefetch_related_objects([trigger for trigger in triggers if trigger.condition], "upstreams")
 
 
 def entries(found: Sequence[Trigger], *, now: datetime, slots: int = strips.COUNT) -> list[Entry]:
@@ -118,6 +125,7 @@ def _pages(
 ) -> dict[str, Any]:
     after = filters.data.get("after", "")
     rows, behind = schedule_filters.page(_with_all(found), after=after, size=PAGE_SIZE)
+    _add_upstreams(rows)
     older = filters.address(after=behind) if behind else ""
     if filters.view == "timeline":
         drawn = timeline(rows, now=now, zone=zone) if rows else None

@@ -28,12 +28,12 @@ def test_channels_rules_and_messages_are_shown(ada: Client) -> None:
     assert str(message.public_id) in page
 
 
-@pytest.mark.parametrize("status", ["due", "sent", "failed", "x", "\0"])
+@pytest.mark.parametrize("status", ["due", "sent", "failed", "x"])
 def test_messages_are_filtered(ada: Client, status: str) -> None:
     message = sending.send_test(make_channel(), by="ada")
     query = {"status": status, "channel": str(message.channel_id), "after": "x"}
     page = words(ada.get("/notifications/", query))
-    assert (f"/notifications/{message.pk}/" in page) == (status in {"due", "x", "\0"})
+    assert (f"/notifications/{message.pk}/" in page) == (status in {"due", "x"})
 
 
 def test_a_test_and_a_repetition_are_a_button_away(ada: Client) -> None:

@@ -1,5 +1,6 @@
 """runs.beat and runs.sending: of several beats one sends the ordinary entries, and another takes over."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -40,7 +41,7 @@ def make_entry() -> PeriodicTask:
         task="runs.launch_job",
         interval=hourly,
         queue="default",
-        args=f'["{make_job().slug}"]',
+        kwargs=json.dumps({"job": make_job().slug}),
         last_run_at=timezone.now() - timedelta(hours=2),
     )
 
