@@ -39,6 +39,7 @@ _READ = (
     *(
         "misfire",
         "misfire_limit",
+        "misfire_deadline_seconds",
         "overlap",
         "jitter_seconds",
         "start_within_seconds",

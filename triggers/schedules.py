@@ -5,6 +5,7 @@ the one cron engine from the slot before and never from the time of firing.
 """
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -116,8 +117,8 @@ def due(trigger: Trigger, *, now: datetime, calendars: Iterable[Calendar] = ()) 
     """What becomes of the slots from `trigger.next_slot` to `now`, by the misfire policy.
 
     `calendars` are those that the schedule keeps. A slot that is less than a minute late is run by every policy,
-    unless a later one came due as well. What a pause or a calendar holds back is not missed, and no policy catches it
-    up.
+    unless a later one came due as well. What is later than the policy's deadline is not caught up. What a pause or a
+    calendar holds back is not missed, and no policy catches it up.
     """
     came = _passed(trigger, until=now - jitter(trigger))
     held = {slot: reason for slot in came if (reason := holding(trigger, slot, calendars))}
@@ -132,6 +133,9 @@ def due(trigger: Trigger, *, now: datetime, calendars: Iterable[Calendar] = ()) 
     else:
         keep = 1
     first = max(len(passed) - keep, 0)
+    if trigger.misfire_deadline_seconds is not None:
+        deadline = max(timedelta(seconds=trigger.misfire_deadline_seconds), MISFIRE_AFTER)
+        first = max(first, bisect_left(passed, now - jitter(trigger) - deadline))
     return Due(passed[first:], passed[:first][-LEDGER_LIMIT:], held)
 
 

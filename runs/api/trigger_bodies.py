@@ -1,6 +1,6 @@
 """What the body of a call that makes or changes a trigger may say, for each kind, and how it is laid on the trigger."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django.conf import settings
@@ -54,6 +54,10 @@ OF_KIND: Final[Mapping[str, Mapping[str, wire.Schema]]] = {
         "timezone": {"type": "string", "description": "A name such as Europe/Berlin."},
         "misfire": {"type": "string", "enum": Misfire.values},
         "misfire_limit": {"type": "integer", "minimum": 1, "maximum": LONGEST},
+        "misfire_deadline_seconds": {
+            "anyOf": [{"type": "integer", "minimum": 60, "maximum": 2**31 - 1}, {"type": "null"}],
+            "description": "Nothing that is later is caught up; null: no deadline.",
+        },
         "overlap": {"type": "string", "enum": Overlap.values},
         "jitter_seconds": {"type": "integer", "minimum": 0, "maximum": 86_400},
         "start_within_seconds": WITHIN,
@@ -113,7 +117,8 @@ REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {Kind.SCHEDULE: ("cron",), Kind
 # What each field is without being named, when a trigger is made or written whole.
 DEFAULTS: Final[Mapping[str, Any]] = {
     "name": "", "enabled": True, "priority": None, "parameters": {}, "rate_limit": None, "timezone": "UTC",
-    "misfire": Misfire.RUN_ONCE, "misfire_limit": 10, "overlap": Overlap.SKIP, "jitter_seconds": 0,
+    "misfire": Misfire.RUN_ONCE, "misfire_limit": 10, "misfire_deadline_seconds": None,
+    "overlap": Overlap.SKIP, "jitter_seconds": 0,
     "start_within_seconds": None, "finish_within_seconds": None,
     "starts_at": None, "ends_at": None, "calendars": [], "condition": Condition.ON_SUCCESS, "delay_minutes": 0,
     "needs": Needs.ANY, "window_minutes": 24 * 60,
@@ -208,6 +213,18 @@ def upstreams(request: Request, body: Mapping[str, Any]) -> list[Job] | None:
     return [
         find_upstream(request, slug) for slug in dict.fromkeys([given] if isinstance(given, str) else given)
     ]
+
+
+def check_wait(body: Mapping[str, Any], upstreams: Sequence[Job]) -> None:
+    """Raises InvalidBody for a wait of a schedule that has nothing to wait for."""
+    if upstreams:
+        return
+    waits = [name for name in ("wait_until", "wait_minutes") if body.get(name) is not None]
+    if waits:
+        detail = (
+            "The schedule needs no other job, so it has nothing to wait for: expected 'upstream' beside it."
+        )
+        raise InvalidBody([Fault(pointer=pointer(name), code="value", detail=detail) for name in waits])
 
 
 def calendars(body: Mapping[str, Any], *, whole: bool) -> list[Calendar] | None:

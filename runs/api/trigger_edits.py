@@ -223,7 +223,9 @@ def written(request: Request, trigger: Trigger, body: Mapping[str, Any], *, whol
         if trigger.kind == Kind.SCHEDULE:
             wanted = trigger_bodies.upstreams(request, body)
             known = list(trigger.upstreams.all()) if wanted is None and trigger.pk and not whole else []
-            requirements.save(trigger, upstreams=known if wanted is None else wanted)
+            needed = known if wanted is None else wanted
+            trigger_bodies.check_wait(body, needed)
+            requirements.save(trigger, upstreams=needed)
         else:
             trigger.full_clean()
             trigger.save()

@@ -63,6 +63,7 @@ class TriggerSerializer(serializers.Serializer[Trigger]):
     overlap = serializers.SerializerMethodField()
     jitter_seconds = Only(Kind.SCHEDULE, wire.WHOLE_OR_NULL)
     misfire_limit = Only(Kind.SCHEDULE, wire.WHOLE_OR_NULL)
+    misfire_deadline_seconds = Only(Kind.SCHEDULE, wire.WHOLE_OR_NULL)
     start_within_seconds = Only(Kind.SCHEDULE, wire.WHOLE_OR_NULL)
     finish_within_seconds = Only(Kind.SCHEDULE, wire.WHOLE_OR_NULL)
     starts_at = Instant()

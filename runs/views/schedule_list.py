@@ -66,7 +66,7 @@ def with_last_slot(triggers: QuerySet[Trigger]) -> QuerySet[Trigger]:
 
 
 def loaded(triggers: QuerySet[Trigger]) -> list[Trigger]:
-    """The triggers with all that `entries` needs of schedules, in three queries."""
+    """The triggers with all that `entries` needs of schedules, in at most three queries."""
     found = list(_with_all(triggers))
     _add_upstreams(found)
     return found

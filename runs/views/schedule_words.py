@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from runs.durations import duration_words
 from triggers import cron, requirements, schedules
 from triggers.models import Misfire, Overlap, Trigger
 
@@ -49,6 +50,8 @@ def described(trigger: Trigger) -> str:
 def policies(trigger: Trigger) -> str:
     """What becomes of missed and of overlapping slots, and which calendars it keeps."""
     missed = MISFIRES[Misfire(trigger.misfire)].format(limit=trigger.misfire_limit)
+    if trigger.misfire_deadline_seconds is not None and trigger.misfire != Misfire.SKIP:
+        missed += f", none that is later than {duration_words(trigger.misfire_deadline_seconds)}"
     kept = ", ".join(calendar.name for calendar in trigger.calendars.all())
     closed = f"; never where {kept} is closed" if kept else ""
     return f"{missed[0].upper()}{missed[1:]}; {OVERLAPS[Overlap(trigger.overlap)]}{closed}."

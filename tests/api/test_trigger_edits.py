@@ -83,7 +83,11 @@ class TestMaking:
         one, two = make_job(), make_job()
         body = {"kind": "dependency", "upstream": [one.slug, two.slug], "needs": "all", "window_minutes": 60}
         made = read(program.post(f"/api/jobs/{make_job().slug}/triggers", body), 201)
-        assert (made["upstream"], made["needs"], made["window_minutes"]) == ([one.slug, two.slug], "all", 60)
+        assert (made["upstream"], made["needs"], made["window_minutes"]) == (
+            sorted([one.slug, two.slug]),
+            "all",
+            60,
+        )
         assert made["condition"] == "on_success"
 
     @pytest.mark.parametrize(
@@ -94,6 +98,7 @@ class TestMaking:
             ({"cron": 5}, "/cron"),
             ({"timezone": "Mars/Phobos"}, "/timezone"),
             ({"misfire": "maybe"}, "/misfire"),
+            ({"misfire_deadline_seconds": 59}, "/misfire_deadline_seconds"),
             ({"jitter_seconds": -1}, "/jitter_seconds"),
             ({"starts_at": "soon"}, "/starts_at"),
             ({"starts_at": "2026-02-01T00:00:00Z", "ends_at": "2026-01-01T00:00:00Z"}, "/ends_at"),
@@ -102,6 +107,8 @@ class TestMaking:
             ({"upstream": 5}, "/upstream"),
             ({"delay_minutes": 5}, "/delay_minutes"),
             ({"wait_minutes": 0}, "/wait_minutes"),
+            ({"wait_minutes": 5}, "/wait_minutes"),
+            ({"wait_until": "10:00"}, "/wait_until"),
             ({"colour": "red"}, "/colour"),
             ({"kind": "remote"}, "/kind"),
             ({"kind": "manual"}, "/kind"),

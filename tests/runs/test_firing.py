@@ -110,6 +110,20 @@ def test_after_downtime_the_misfire_policy_decides(misfire: str, ran: list[int],
     assert Occurrence.objects.filter(outcome="missed").count() == missed
 
 
+@pytest.mark.parametrize(("deadline", "ran", "missed"), [(1799, [], 4), (1800, [5], 3)])
+def test_what_is_later_than_the_deadline_is_not_caught_up(deadline: int, ran: list[int], missed: int) -> None:
+    planned(at(1), cron="0 2-5 * * *", misfire_deadline_seconds=deadline)
+    firing.fire_due(at(5, 30))
+    assert [slot.hour for slot in Run.objects.values_list("slot", flat=True) if slot] == ran
+    assert Occurrence.objects.filter(outcome="missed").count() == missed
+
+
+def test_a_slot_that_is_on_time_runs_whatever_the_deadline() -> None:
+    planned(at(1), cron="0 2-5 * * *", misfire="skip", misfire_deadline_seconds=60)
+    firing.fire_due(at(2, 0, 59))
+    assert Run.objects.count() == 1
+
+
 @pytest.mark.parametrize(
     ("policy", "ran", "missed"),
     [
@@ -117,6 +131,11 @@ def test_after_downtime_the_misfire_policy_decides(misfire: str, ran: list[int],
         ({"misfire": "run_once"}, [9], [3, 4, 5, 6, 7, 8]),
         ({"misfire": "run_each", "misfire_limit": 3}, [7, 8, 9], [3, 4, 5, 6]),
         ({"misfire": "run_each", "misfire_limit": 100}, [3, 4, 5, 6, 7, 8, 9], []),
+        (
+            {"misfire": "run_each", "misfire_limit": 100, "misfire_deadline_seconds": 7200},
+            [7, 8, 9],
+            [3, 4, 5, 6],
+        ),
     ],
 )
 @pytest.mark.parametrize("overlap", ["allow", "queue"])

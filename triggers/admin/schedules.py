@@ -78,7 +78,7 @@ class ScheduleAdmin(TriggerPanel):
             {
                 "fields": (
                     "misfire",
-                    "misfire_limit",
+                    ("misfire_limit", "misfire_deadline_seconds"),
                     "overlap",
                     ("start_within_seconds", "finish_within_seconds"),
                 )

@@ -95,6 +95,12 @@ class Trigger(models.Model):
     misfire_limit = models.PositiveSmallIntegerField(
         default=10, validators=[MinValueValidator(1)], help_text="Most slots caught up by “run each”."
     )
+    misfire_deadline_seconds = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(60)],
+        help_text="Nothing that is later than so many seconds is caught up. Empty: no deadline.",
+    )
     overlap = models.CharField(max_length=16, choices=Overlap, default=Overlap.SKIP)
     jitter_seconds = models.PositiveIntegerField(
         default=0, help_text="Spread the start over so many seconds."
