@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from django.db import transaction
+
 from jobs.models import Job
 from runs.models import Run
 from tests.chaos.arena import Arena
@@ -49,9 +51,11 @@ def crash(arena: Arena, point: Point) -> bool:
             there = Run.objects.filter(pk__gt=newest, job=arena.job).values_list("pk", flat=True)
             arena.runs += sorted({*there, *accepted})
         else:
-            # Bulk runs of some milliseconds come in chunks, and only a chunk announces.
-            for _ in range(40):
-                arena.launch(priority=100, seconds=0.01)
+            # Bulk runs of some milliseconds come in chunks, and only a chunk announces: all are there at once, or the
+            # slots keep up with the launches and find one at a time.
+            with transaction.atomic():
+                for _ in range(40):
+                    arena.launch(priority=100, seconds=0.01)
             arena.launch(priority=1)
             died = arena.wait_for(lambda: not order.exists(), seconds=20)
     order.unlink(missing_ok=True)
