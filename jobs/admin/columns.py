@@ -5,7 +5,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Prefetch
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -15,7 +14,7 @@ from django.utils.safestring import SafeString
 from jobs.models import Job
 from runs import strips, tallies
 from runs.templatetags.headway import icon, kind, moment, strip
-from triggers.models import Trigger
+from triggers import kinds
 
 _FACES = {
     Job.Status.ACTIVE: ("green", "succeeded"),
@@ -53,15 +52,12 @@ class JobList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         """Django's page of results, and what its columns need."""
-        shown = ("job_id", "kind", "enabled", "next_run_at", "paused_at", "paused_until", "timezone")
-        triggers = Trigger.objects.only(*shown).order_by("id")
-        self.queryset = self.queryset.prefetch_related(Prefetch("triggers", queryset=triggers))
         super().get_results(request)
         self.result_list = list(self.result_list)
         ids = [job.pk for job in self.result_list]
-        latest, counts = strips.of_jobs(ids), tallies.of_jobs(ids)
+        latest, counts, of_kinds = strips.of_jobs(ids), tallies.of_jobs(ids), kinds.of_jobs(ids)
         for job in self.result_list:
-            job.latest, job.counts = latest[job.pk], counts[job.pk]
+            job.latest, job.counts, job.of_kinds = latest[job.pk], counts[job.pk], of_kinds[job.pk]
 
 
 @admin.display(description="Job", ordering="name")
@@ -95,19 +91,18 @@ def ended(job: Any) -> SafeString:
 
 
 @admin.display(description="Next run")
-def next_run(job: Job) -> SafeString:
+def next_run(job: Any) -> SafeString:
     """The earliest slot of all its schedules that will start it."""
-    slots = [at for at in (trigger.runs_next_at for trigger in job.triggers.all()) if at]
-    return moment(min(slots, default=None))
+    return moment(kinds.next_run_at(job.of_kinds))
 
 
 @admin.display(description="Triggers")
-def triggers(job: Job) -> SafeString:
-    """A mark for each kind of trigger, those that are off struck through."""
+def triggers(job: Any) -> SafeString:
+    """A mark for each kind of trigger with their number, struck through if all are off."""
     marks = []
-    for trigger in job.triggers.all():
-        mark = kind(trigger.kind)
-        marks.append(mark if trigger.enabled else format_html('<s title="disabled">{}</s>', mark))
+    for each in job.of_kinds:
+        mark = format_html("{}{}", kind(each.kind), f" × {each.number}" if each.number > 1 else "")
+        marks.append(mark if each.is_on else format_html('<s title="disabled">{}</s>', mark))
     return format_html("{}" * len(marks), *marks) if marks else SafeString("–")
 
 

@@ -1,12 +1,11 @@
 """The page /jobs/: what can be run, how it went lately, and when it runs next."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from django.contrib.postgres.aggregates import BoolOr
-from django.db.models import Count, F, Min, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -18,7 +17,9 @@ from runs.faces import KINDS
 from runs.strips import Result
 from runs.tallies import Counts
 from runs.views.access import RUN_JOB, VIEW_RUNS, permitted, person
-from triggers.models import Kind, Trigger
+from triggers import kinds
+from triggers.kinds import OfKind
+from triggers.models import Trigger
 
 PAGE_SIZE = 100
 STATES: Final = {
@@ -30,22 +31,6 @@ STATES: Final = {
 }
 
 
-# What `Trigger.runs_next_at` says, for many at once: it is on, and no pause will skip its next slot.
-_STARTS: Final = Q(enabled=True) & (
-    Q(paused_at=None) | Q(paused_at__gt=F("next_run_at")) | Q(paused_until__lte=F("next_run_at"))
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Triggers:
-    """The triggers of one kind that may start a job: how many, whether any is on, and when the clock fires next."""
-
-    kind: Kind
-    number: int
-    is_on: bool
-    next_run_at: datetime | None
-
-
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A job with all that its row shows."""
@@ -54,13 +39,13 @@ class Entry:
     status: str
     counts: Counts
     results: list[Result]
-    triggers: Sequence[Triggers]
+    triggers: Sequence[OfKind]
     may_start: bool
 
     @property
     def next_run_at(self) -> datetime | None:
         """When the clock starts it next."""
-        return min((each.next_run_at for each in self.triggers if each.next_run_at), default=None)
+        return kinds.next_run_at(self.triggers)
 
     @property
     def last(self) -> Result | None:
@@ -120,31 +105,15 @@ def _entries(jobs: QuerySet[Job], *, may_run: bool) -> list[Entry]:
     now = timezone.now()
     found = list(jobs.order_by("name", "pk")[: PAGE_SIZE + 1])
     ids = [job.pk for job in found]
-    counts, results, triggers = tallies.of_jobs(ids), strips.of_jobs(ids), _triggers(ids)
+    counts, results, triggers = tallies.of_jobs(ids), strips.of_jobs(ids), kinds.of_jobs(ids)
     return [
         Entry(
             job,
             status_of(job, now),
             counts[job.pk],
             results[job.pk],
-            triggers.get(job.pk, []),
+            triggers[job.pk],
             may_start=may_run and status_of(job, now) == "active",
         )
         for job in found
     ]
-
-
-def _triggers(job_ids: Sequence[int]) -> Mapping[int, list[Triggers]]:
-    """The triggers of each job by kind, in the order of the kinds; added up by the database, for a job may have
-    very many schedules."""
-    added = (
-        Trigger.objects.filter(job__in=job_ids)
-        .values("job_id", "kind")
-        .annotate(number=Count("pk"), is_on=BoolOr("enabled"), at=Min("next_run_at", filter=_STARTS))
-        .order_by()
-    )
-    found: dict[int, list[Triggers]] = {}
-    for row in sorted(added, key=lambda row: Kind.values.index(row["kind"])):
-        kind = Triggers(Kind(row["kind"]), row["number"], row["is_on"], row["at"])
-        found.setdefault(row["job_id"], []).append(kind)
-    return found
