@@ -255,3 +255,19 @@ class Panel(_ModelAdmin):
 
     def _url_name(self, found: Button) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_{found.name}"
+
+
+class ReadOnlyPanel(Panel):
+    """A panel of what people only look at: nothing is added, changed or deleted there, whatever buttons it has."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Never."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False

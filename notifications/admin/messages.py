@@ -10,14 +10,18 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from jobs.buttons import button
-from jobs.panel import Panel
+from jobs.panel import ReadOnlyPanel
 from notifications import sending
 from notifications.models import Message
 
 
 @admin.register(Message)
-class MessageAdmin(Panel):
+class MessageAdmin(ReadOnlyPanel):
     """Messages, with each attempt to send them."""
+
+    # Added: never, rules make them.
+    # Changed: never, they are history.
+    # Deleted: never, they are dropped when they are old.
 
     refusals = (sending.NotResendable,)
     list_display = ["subject", "channel", "occasion", "status", "attempts", "created_at", "page"]
@@ -35,18 +39,6 @@ class MessageAdmin(Panel):
         """Without the payload, which no list shows."""
         found: QuerySet[Message] = super().get_queryset(request)
         return found.defer("payload")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Never: rules make them."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Message | None = None) -> bool:
-        """Never: they are history."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Message | None = None) -> bool:
-        """Never: they are dropped when they are old."""
-        return False
 
     @button(
         "Send again",

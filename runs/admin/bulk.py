@@ -6,32 +6,24 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from jobs.buttons import button
-from jobs.panel import Panel
+from jobs.panel import ReadOnlyPanel
 from runs import bulk
 from runs.models import BulkOperation
 
 
 @admin.register(BulkOperation)
-class BulkOperationAdmin(Panel):
+class BulkOperationAdmin(ReadOnlyPanel):
     """Operations on many runs."""
+
+    # Added: never, they are ordered from the list of runs.
+    # Changed: never, what was done is history.
+    # Deleted: never, the same.
 
     list_display = ["id", "words", "filter", "state", "looked_at", "total", "done", "by", "created_at"]
     fields: ClassVar[Any] = [*list_display[1:], "refusal", "finished_at", "stopped_by"]
     row_buttons: ClassVar = ["stop"]
     page_buttons: ClassVar = ["stop"]
     sortable_by = ()
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Never: they are ordered from the list of runs."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never: what was done is history."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never: the same."""
-        return False
 
     @button(
         "Stop",

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from jobs import parameters
 from jobs.buttons import button
 from jobs.keyset import KeysetList
-from jobs.panel import Panel
+from jobs.panel import ReadOnlyPanel
 from runs import campaigns, launch, orders, progress, tending
 from runs.models import Campaign
 from runs.models.campaign import CAMPAIGN_MOVES, CampaignStatus
@@ -33,8 +33,12 @@ def _may(to: CampaignStatus, *without: CampaignStatus) -> Any:
 
 
 @admin.register(Campaign)
-class CampaignAdmin(Panel):
+class CampaignAdmin(ReadOnlyPanel):
     """Campaigns: the list, and what one does with them."""
+
+    # Added: never, campaigns are ordered (`/campaigns/new/`).
+    # Changed: never, what can be changed is changed by its own verbs.
+    # Deleted: never, its runs name it.
 
     list_display = ["number", "name", "status", "job", "numbers", "rate_per_second", "cause", "started"]
     list_filter = ["status"]
@@ -54,18 +58,6 @@ class CampaignAdmin(Panel):
         """Campaigns with the job whose schema says what is secret."""
         found: QuerySet[Campaign] = super().get_queryset(request)
         return found.select_related("job")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Never: campaigns are ordered (`/campaigns/new/`)."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
-        """Never: what can be changed is changed by its own verbs."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
-        """Never: its runs name it."""
-        return False
 
     @button("Pause", permission="jobs.run_job", offered=_may(CampaignStatus.PAUSED))
     def pause(self, request: HttpRequest, campaign: Campaign) -> str:

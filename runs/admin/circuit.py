@@ -9,7 +9,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from jobs.buttons import button
-from jobs.panel import Panel, run_link
+from jobs.panel import ReadOnlyPanel, run_link
 from runs import circuits
 from runs.models import Circuit
 from runs.templatetags.headway import circuit_state, moment
@@ -18,8 +18,12 @@ EVENTS = 50
 
 
 @admin.register(Circuit)
-class CircuitAdmin(Panel):
+class CircuitAdmin(ReadOnlyPanel):
     """Circuit breakers."""
+
+    # Added: never, a job that has a breaker makes it.
+    # Changed: never, its state is what its runs and the button say.
+    # Deleted: never, what was opened and closed is history.
 
     list_display = ["target", "badge", "failed", "opened", "until"]
     row_buttons: ClassVar = ["reset"]
@@ -28,18 +32,6 @@ class CircuitAdmin(Panel):
     readonly_fields = fields
     search_fields = ["target"]
     sortable_by = ()
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Never: a job that has a breaker makes it."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never: its state is what its runs and the button say."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never: what was opened and closed is history."""
-        return False
 
     @button("Reset", permission="jobs.pause_job", offered=lambda circuit: circuit.opened_at is not None)
     def reset(self, request: HttpRequest, circuit: Circuit) -> str:

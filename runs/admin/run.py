@@ -17,7 +17,7 @@ from jobs import parameters, priority
 from jobs.buttons import button
 from jobs.keyset import KeysetList
 from jobs.models import Job
-from jobs.panel import run_link
+from jobs.panel import ReadOnlyPanel, run_link
 from runs import causes, launch, lifecycle, urgency
 from runs.admin.columns import RunColumns
 from runs.models import Run
@@ -61,8 +61,12 @@ class PriorityForm(forms.Form):
 
 
 @admin.register(Run)
-class RunAdmin(RunColumns):
+class RunAdmin(ReadOnlyPanel, RunColumns):
     """Runs: the list, and what one does with them."""
+
+    # Added: never, runs are launched.
+    # Changed: never, final is final, and what is open is moved by its own verbs.
+    # Deleted: never, retention deletes, nobody else.
 
     list_display = [
         "number", "badge", "job_link", "kind_mark", "story", "tries", "wait_words", "duration_words",
@@ -101,18 +105,6 @@ class RunAdmin(RunColumns):
         if job is not None:
             return queryset.filter(job=job), False
         return queryset.filter(pk__in=[run.pk for run in Run.objects.named(term)]), False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Never: runs are launched."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Run | None = None) -> bool:
-        """Never: final is final, and what is open is moved by its own verbs."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Run | None = None) -> bool:
-        """Never: retention deletes, nobody else."""
-        return False
 
     @button("Cancel", permission="runs.cancel_run", offered=lambda run: not run.is_final, danger=True)
     def cancel(self, request: HttpRequest, run: Run) -> str:

@@ -1,6 +1,6 @@
 """The admin of workers: which there are and were, and when each was last heard of."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -9,15 +9,19 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs.buttons import button
-from jobs.panel import Panel
+from jobs.panel import ReadOnlyPanel
 from runs import draining
 from runs.models import Worker
 from runs.templatetags.headway import icon, moment
 
 
 @admin.register(Worker)
-class WorkerAdmin(Panel):
+class WorkerAdmin(ReadOnlyPanel):
     """Workers."""
+
+    # Added: never, a worker registers itself.
+    # Changed: never, a worker's row is its own.
+    # Deleted: never, a run names the worker that carried it.
 
     list_display = [
         "name",
@@ -34,18 +38,6 @@ class WorkerAdmin(Panel):
     sortable_by = ()
     row_buttons: ClassVar = ["drain", "take_back"]
     page_buttons: ClassVar = ["drain", "take_back"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Never: a worker registers itself."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never: a worker's row is its own."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never: a run names the worker that carried it."""
-        return False
 
     @button("Drain", permission="runs.change_worker", offered=lambda worker: _is_up(worker, drains=False))
     def drain(self, request: HttpRequest, worker: Worker) -> str:

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from jobs.buttons import button
 from jobs.inputs import JSONObjectField, LinesField
 from jobs.keyset import KeysetList
-from jobs.panel import Panel, run_link
+from jobs.panel import ReadOnlyPanel, run_link
 from runs import deliveries
 from runs.templatetags.headway import moment
 from triggers import vault
@@ -242,8 +242,12 @@ class EventTriggerAdmin(TriggerPanel):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(Panel):
+class DeliveryAdmin(ReadOnlyPanel):
     """Deliveries, to be read; the inbox among the pages shows and replays them."""
+
+    # Added: never, deliveries come.
+    # Changed: never, they are history.
+    # Deleted: never, they are dropped when they are old.
 
     list_display = ["id", "received_at", "trigger", "event", "verdict", "reason", "page"]
     list_filter = ["verdict"]
@@ -263,18 +267,6 @@ class DeliveryAdmin(Panel):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetList]:
         """The list that counts nothing."""
         return KeysetList
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Never: deliveries come."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never: they are history."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never: they are dropped when they are old."""
-        return False
 
     @admin.display(description="Headers")
     def shown_headers(self, delivery: Delivery) -> SafeString:
