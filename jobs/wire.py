@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from django.core.exceptions import ValidationError
 from rest_framework import exceptions
 from rest_framework.request import Request
 
@@ -39,6 +40,15 @@ _YES_NO: Final = {"true": True, "false": False}
 
 class InvalidBody(Faulty):
     """A request's body has values of the wrong type or range; pointers point into the body."""
+
+
+def refused(error: ValidationError) -> InvalidBody:
+    """What a model has against a body, each fault with a pointer to its field."""
+    return InvalidBody(
+        Fault(pointer="" if name == "__all__" else f"/{name}", code="value", detail=f"{name!r}: {text}")
+        for name, texts in error.message_dict.items()
+        for text in texts
+    )
 
 
 class InvalidQuery(Faulty):

@@ -134,8 +134,7 @@ def write(channel: Channel, body: Mapping[str, Any]) -> str | None:
     except channels.InvalidChannel as error:
         raise refusal("secret", str(error)) from None
     except ValidationError as error:
-        name, sentences = next(iter(error.message_dict.items()))
-        raise refusal(name, " ".join(sentences)) from None
+        raise wire.refused(error) from None
 
 
 def find_channel(request: Request, number: int) -> Channel:

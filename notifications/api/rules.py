@@ -91,8 +91,7 @@ def _write(rule: Rule, body: Mapping[str, Any]) -> Rule:
     try:
         rule.full_clean()
     except ValidationError as error:
-        name, sentences = next(iter(error.message_dict.items()))
-        raise refusal(name, " ".join(sentences)) from None
+        raise wire.refused(error) from None
     rule.save()
     return rule
 

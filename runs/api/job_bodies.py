@@ -130,11 +130,7 @@ def _check(job: Job) -> None:
     try:
         job.full_clean()
     except ValidationError as error:
-        raise InvalidBody(
-            Fault(pointer="" if name == "__all__" else f"/{name}", code="value", detail=f"{name!r}: {text}")
-            for name, texts in error.message_dict.items()
-            for text in texts
-        ) from None
+        raise wire.refused(error) from None
     faults = [fault for fault in parameters.faults(job.schema, job.defaults) if fault.code != "required"]
     if faults:
         raise InvalidBody(

@@ -247,11 +247,7 @@ def _write(request: Request, source: Source, body: Mapping[str, Any]) -> None:
     try:
         watching.save(source, secret=body.get("secret"))
     except ValidationError as error:
-        raise InvalidBody(
-            Fault(pointer="" if name == "__all__" else f"/{name}", code="value", detail=f"{name!r}: {text}")
-            for name, texts in error.message_dict.items()
-            for text in texts
-        ) from None
+        raise wire.refused(error) from None
 
 
 def _fresh(source: Source) -> Source:

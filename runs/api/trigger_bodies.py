@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
@@ -193,16 +192,6 @@ def lay(trigger: Trigger, body: Mapping[str, Any], *, whole: bool) -> None:
         if name in names and name not in ELSEWHERE:
             setattr(trigger, name, _value(trigger, body, name, value))
     _check_parameters(trigger)
-
-
-def refused(error: ValidationError) -> InvalidBody:
-    """What the model has against a trigger, as what is wrong with the body."""
-    faults = [
-        Fault(pointer="" if name == "__all__" else f"/{name}", code="value", detail=f"{name!r}: {text}")
-        for name, texts in error.message_dict.items()
-        for text in texts
-    ]
-    return InvalidBody(faults)
 
 
 def upstreams(request: Request, body: Mapping[str, Any]) -> list[Job] | None:

@@ -232,7 +232,7 @@ def written(request: Request, trigger: Trigger, body: Mapping[str, Any], *, whol
         if kept is not None:
             trigger.calendars.set(kept)
     except ValidationError as error:
-        raise trigger_bodies.refused(error) from None
+        raise wire.refused(error) from None
     except dependencies.CircularDependency as error:
         raise hide(request, error) from None
     return event_bodies.settle_secret(trigger, body.get("secret")) if trigger.kind == Kind.EVENT else None

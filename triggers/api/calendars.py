@@ -198,11 +198,7 @@ def _write(calendar: Calendar, body: Mapping[str, Any]) -> None:
     try:
         calendar.full_clean()
     except ValidationError as error:
-        raise InvalidBody(
-            Fault(pointer=f"/{name}", code="value", detail=f"{name!r}: {text}")
-            for name, texts in error.message_dict.items()
-            for text in texts
-        ) from None
+        raise wire.refused(error) from None
     calendar.save()
 
 
