@@ -80,10 +80,14 @@ def _settled(notice: Notice) -> bool:
 def _tell(notices: Iterable[Notice], now: datetime) -> None:
     """Enters a message for each channel and notice, or one for many of them."""
     told: dict[tuple[Channel, str], list[_Match]] = defaultdict(list)
+    known: dict[tuple[str, int | None], list[Rule]] = {}  # a storm is of few jobs
     for notice in notices:
-        rules = Rule.objects.wanting(Occasion(notice.occasion), job=notice.job)
+        what = (notice.occasion, notice.job_id)
+        if what not in known:
+            rules = Rule.objects.wanting(Occasion(notice.occasion), job=notice.job)
+            known[what] = list(rules.filter(channel__is_enabled=True).select_related("channel"))
         speaking: dict[Channel, list[Rule]] = defaultdict(list)
-        for rule in rules.filter(channel__is_enabled=True).select_related("channel"):
+        for rule in known[what]:
             speaking[rule.channel].append(rule)
         for channel, own in speaking.items():
             speak = [_may_speak(rule, notice, now) for rule in own]  # each of them keeps its own count
