@@ -16,6 +16,7 @@ from jobs.endpoint import Endpoint
 from jobs.fields import Instant, Text, Value
 from runs import usage
 from runs.api.finding import find_job
+from triggers import leading
 from triggers.events import schemes
 from triggers.events.addresses import address_of
 from triggers.models import Condition, Kind, Misfire, Needs, Overlap, Since, Trigger
@@ -57,7 +58,7 @@ class TriggerSerializer(serializers.Serializer[Trigger]):
 
     cron = Text()
     timezone = serializers.SerializerMethodField()
-    next_run_at = Instant()
+    next_run_at = serializers.SerializerMethodField()
     last_run_at = Instant()
     misfire = serializers.SerializerMethodField()
     overlap = serializers.SerializerMethodField()
@@ -110,6 +111,14 @@ class TriggerSerializer(serializers.Serializer[Trigger]):
     @extend_schema_field(dict(wire.TEXT_OR_NULL))
     def get_timezone(self, trigger: Trigger) -> str | None:
         return str(trigger.timezone) if trigger.kind == Kind.SCHEDULE else None
+
+    @extend_schema_field(dict(wire.INSTANT_OR_NULL))
+    def get_next_run_at(self, trigger: Trigger) -> str | None:
+        """When the schedule fires next, also in the moment before beat has planned it."""
+        if trigger.kind != Kind.SCHEDULE:
+            return None
+        at = leading.next_run_at(trigger, now=timezone.now())
+        return wire.instant_text(at) if at else None
 
     @extend_schema_field({"type": ["string", "null"], "enum": [*Misfire.values, None]})
     def get_misfire(self, trigger: Trigger) -> str | None:

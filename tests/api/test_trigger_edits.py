@@ -47,7 +47,7 @@ class TestMaking:
             "run_once",
         )
         fire_due(timezone.now())
-        assert read(program.get(answer["Location"]))["next_run_at"]
+        assert read(program.get(answer["Location"]))["next_run_at"] == body["next_run_at"] is not None
 
     def test_a_dependency_is_made_with_all_it_has(self, program: Program) -> None:
         upstream, job = make_job(), make_job()
