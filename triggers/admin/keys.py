@@ -162,7 +162,7 @@ class ApiKeyAdmin(Panel):
             "title": title,
             "key": key,
             "text": text,
-            "api_url": request.build_absolute_uri("/api/jobs"),
+            "curl": f"curl -H 'Authorization: Token {text}' {request.build_absolute_uri('/api/jobs')}",
         }
         response = TemplateResponse(request, "admin/triggers/apikey/issued.html", context)
         response["Cache-Control"] = "no-store"
