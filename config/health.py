@@ -1,9 +1,13 @@
 """Whether the site can do its work: what `/readyz` answers and `manage.py doctor` explains."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
+from importlib import import_module
+from pathlib import Path
+from zoneinfo import TZPATH
 
 from celery import current_app
 from django.conf import settings
@@ -18,14 +22,21 @@ from redis import RedisError
 
 from jobs.priority import LANES
 from runs.beat import NAME as BEAT
-from runs.models import Heartbeat, Worker
+from runs.models import Heartbeat, Run, Worker
 from runs.poller import NAME as POLLER
+from runs.status import Status
+from runs.sweep import NAME as SWEEP
+from runs.sweep import database_now
 from triggers import vault
 from triggers.models import Source
 
 # Beat notes that it lives at least once a second; a busy machine or a slow database may delay that.
 BEAT_ALIVE = timedelta(seconds=15)
 POLLER_ALIVE = timedelta(seconds=30)
+# A sweep is begun every few seconds; the longest takes a few more.
+SWEEP_PATIENCE = timedelta(seconds=30)
+RUN_PATIENCE = timedelta(seconds=60)
+CLOCK_PATIENCE = timedelta(seconds=2)
 # A source may be away for so long before that is worth a check's no.
 SOURCE_PATIENCE = timedelta(minutes=15)
 
@@ -52,6 +63,10 @@ def _database() -> Iterator[Check]:
         "migrations": _migrations,
         **{f"worker:{lane}": partial(_worker, lane) for lane in LANES},
         "beat": beat,
+        "sweep": _sweep,
+        "overdue": _overdue,
+        "clock": _clock,
+        "zones": _zones,
         "vault": _vault,
         "sources": _sources,
     }
@@ -138,6 +153,82 @@ def beat() -> Check:
         else f"No beat was alive in the last {BEAT_ALIVE.seconds} s.",
         remedy="Start it: `celery -A config beat`. Until then no schedule fires.",
     )
+
+
+def _sweep() -> Check:
+    """Whether what got stuck is still put back on its way; every beat and worker does that."""
+    patience = SWEEP_PATIENCE + timedelta(seconds=settings.SWEEP_SECONDS)
+    at = Heartbeat.objects.filter(name=SWEEP).values_list("at", flat=True).first()
+    ok = at is not None and database_now() - at < patience
+    return Check(
+        name="sweep",
+        ok=ok,
+        detail=f"Last begun {at:%Y-%m-%d %H:%M:%S} UTC." if at else "None was ever begun.",
+        remedy="Beat and each worker sweep: see that one lives, and what its log says of `sweep_failed`.",
+        vital=False,
+    )
+
+
+def _overdue() -> Check:
+    """Whether a run stands where the sweep should have moved it on from: it is due, and nobody queued it."""
+    late = Run.objects.filter(
+        status__in=(Status.SCHEDULED, Status.WAITING), keeps_last=False, due_at__lt=Now() - RUN_PATIENCE
+    )
+    numbers = ", ".join(f"#{number}" for number in late.order_by("due_at").values_list("pk", flat=True)[:5])
+    return Check(
+        name="overdue",
+        ok=not numbers,
+        detail=f"Due for more than {RUN_PATIENCE.seconds} s, and not queued: {numbers}."
+        if numbers
+        else "No run is due that was not queued.",
+        remedy="The sweep queues them: see the check `sweep`, and the load of PostgreSQL.",
+        vital=False,
+    )
+
+
+def _clock() -> Check:
+    """Whether this machine's clock agrees with the database's. What is due is decided by that one alone."""
+    before = datetime.now(UTC)
+    at = database_now()
+    took = datetime.now(UTC) - before
+    off = (at - before - took / 2).total_seconds()
+    ok = abs(off) <= CLOCK_PATIENCE.total_seconds() + took.total_seconds()
+    return Check(
+        name="clock",
+        ok=ok,
+        detail="Agrees with the database's."
+        if ok
+        else f"The database's clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} this machine's.",
+        remedy="Keep the time of both by NTP. Schedules keep the database's; times in logs are off.",
+        vital=False,
+    )
+
+
+def _zones() -> Check:
+    """Which time zone data schedules are computed with, and whether it is too old to be trusted."""
+    version = zone_data()
+    ok = version is not None and int(version[:4]) >= datetime.now(UTC).year - 1
+    return Check(
+        name="zones",
+        ok=ok,
+        detail=f"Time zone data {version}." if version else "The version of the time zone data is unknown.",
+        remedy="Update the operating system's tzdata, or `pip install --upgrade tzdata`, and restart: in zones that "
+        "changed their rules since, schedules fire at the wrong hour.",
+        vital=False,
+    )
+
+
+@cache
+def zone_data() -> str | None:
+    """The version of the zone data that `zoneinfo` reads, such as 2026b; None where it does not say."""
+    for folder in TZPATH:
+        with suppress(OSError, IndexError), (Path(folder) / "tzdata.zi").open() as rules:
+            return rules.readline().split()[2]  # "# version 2026b"
+        if Path(folder).is_dir():
+            return None
+    with suppress(ImportError):
+        return str(import_module("tzdata").IANA_VERSION)
+    return None
 
 
 def _vault() -> Check:

@@ -1,10 +1,16 @@
 """What `doctor` says when things are missing, each with what to do."""
 
+from datetime import timedelta
+
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
 from config import health
+from runs import sweep
+from runs.models import Heartbeat, Run
+from tests.factories import make_run
 from tests.servers import Servers
 from tests.site import Site
 
@@ -73,3 +79,28 @@ def test_a_check_that_does_not_exist_is_refused_with_the_names_there_are(site: S
 def test_one_check_can_be_asked_for(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     call_command("doctor", "database")
     assert "worker" not in capsys.readouterr().out
+
+
+def test_what_the_sweep_leaves_undone_is_noticed(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(run_at=timezone.now() + timedelta(hours=1))
+    Run.objects.filter(pk=run.pk).update(due_at=timezone.now() - timedelta(minutes=2))
+    Heartbeat.objects.update_or_create(name="sweep", defaults={"at": timezone.now() - timedelta(minutes=2)})
+    said = told(capsys)
+    assert "not ok  sweep: Last begun" in said
+    assert f"not ok  overdue: Due for more than 60 s, and not queued: #{run.pk}." in said
+    sweep.run(timezone.now())
+    call_command("doctor", "sweep", "overdue")
+
+
+def test_a_clock_that_is_off_and_old_zone_data_are_noticed(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_command("doctor", "clock", "zones")
+    assert f"Time zone data {health.zone_data()}." in capsys.readouterr().out
+    ahead = sweep.database_now() + timedelta(seconds=90)
+    monkeypatch.setattr(health, "database_now", lambda: ahead)
+    monkeypatch.setattr(health, "zone_data", lambda: "2019c")
+    said = told(capsys)
+    assert "not ok  clock: The database's clock is 90 s ahead of this machine's." in said
+    assert "not ok  zones: Time zone data 2019c." in said
+    assert "pip install --upgrade tzdata" in said
