@@ -1,15 +1,11 @@
 """Whoever dies between a run's end and what is told of it: it is told once, or visibly more often."""
 
 import os
-import sys
 import threading
-from collections.abc import Callable
 from datetime import timedelta
-from types import FrameType
 from typing import Any, Final
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 from pytest_httpserver import HTTPServer
@@ -17,41 +13,16 @@ from pytest_httpserver import HTTPServer
 from notifications import senders, sending
 from notifications.models import Message, Sending
 from runs import lifecycle, telling
+from tests.dying import dies
 from tests.factories import claim_one, make_channel, make_job, make_rule, make_run, make_slot
 from tests.runs.endings import ERROR
 
-KILLED: Final = 7
 # Some 400 lines are passed; every one of them takes more than a minute (HEADWAY_CRASH_STEP=1).
 STEP: Final = int(os.environ.get("HEADWAY_CRASH_STEP", "23"))
 WATCHED: Final = (
     *("notifications/sending.py", "notifications/carriers/posts.py", "notifications/channels.py"),
     *("runs/telling.py", "runs/tidings.py", "runs/moves.py", "runs/lifecycle.py", "runs/statements.py"),
 )
-
-
-def dies(act: Callable[[], object], *, line: int) -> bool:
-    """Does `act` in a process that is gone when it reaches the line with this number; says whether it was."""
-    connection.close()
-    pid = os.fork()
-    if pid:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == KILLED
-    left = line
-
-    def die(frame: FrameType, event: str, arg: Any) -> Any:
-        nonlocal left
-        if not frame.f_code.co_filename.endswith(WATCHED):
-            return None
-        left -= event == "line"
-        if left <= 0:
-            os._exit(KILLED)
-        return die
-
-    try:
-        connection.ensure_connection()
-        sys.settrace(die)
-        act()
-    finally:
-        os._exit(0)
 
 
 def tell() -> None:
@@ -79,7 +50,7 @@ def test_a_process_that_dies_at_whatever_line_leaves_it_told_once_or_visibly_twi
             lifecycle.settle([(claim, ERROR)])
             tell()
 
-        killed = dies(act, line=line)
+        killed = dies(act, line=line, watched=WATCHED)
         run.refresh_from_db()
         if run.status == "running":
             lifecycle.settle([(claim, ERROR)])  # it died before the run ended

@@ -1,48 +1,28 @@
 """runs.followers: whoever dies or competes between an ending and what follows it, the dependent runs once."""
 
 import os
-import sys
 import threading
-from types import FrameType
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 import pytest
 from django.db import connection
 
 from runs import followers, sweep
 from runs.models import Ending, Following, Heartbeat, Run
+from tests.dying import dies
 from tests.factories import make_dependency, make_job
 from tests.runs.endings import ended_run
 
-KILLED: Final = 7
 # Some 300 lines are passed; every one of them takes more than a minute (HEADWAY_CRASH_STEP=1).
 STEP: Final = int(os.environ.get("HEADWAY_CRASH_STEP", "13"))
-WATCHED: Final = ("runs/followers.py", "runs/launch.py", "runs/causes.py", "triggers/dependencies.py")
-
-
-def follow_and_die(run_id: int, *, line: int) -> bool:
-    """Follows a run in a process that is gone when it reaches the line with this number; says whether it was."""
-    connection.close()
-    pid = os.fork()
-    if pid:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == KILLED
-    left = line
-
-    def die(frame: FrameType, event: str, arg: Any) -> Any:
-        nonlocal left
-        if not frame.f_code.co_filename.endswith(WATCHED):
-            return None
-        left -= event == "line"
-        if left <= 0:
-            os._exit(KILLED)
-        return die
-
-    try:
-        connection.ensure_connection()
-        sys.settrace(die)
-        followers.follow(run_id)
-    finally:
-        os._exit(0)
+WATCHED: Final = (
+    "runs/followers.py",
+    "runs/launch.py",
+    "runs/insertion.py",
+    "runs/causes.py",
+    "triggers/dependencies.py",
+)
 
 
 @pytest.mark.slow
@@ -55,7 +35,7 @@ def test_a_process_that_dies_at_whatever_line_leaves_one_dependent(own_database:
     while killed:
         line += STEP
         run = ended_run(upstream)
-        killed = follow_and_die(run.pk, line=line)
+        killed = dies(partial(followers.follow, run.pk), line=line, watched=WATCHED)
         Heartbeat.objects.all().delete()
         sweep.run(sweep.database_now())
         statuses = Run.objects.filter(parent=run).order_by("id").values_list("job__slug", "status")
