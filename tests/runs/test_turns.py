@@ -1,0 +1,156 @@
+"""A slot's turn: one call that settles a run of which nothing comes but its success, and claims the next."""
+
+from typing import Any
+
+import pytest
+
+from jobs.executors import Succeeded
+from notifications.models import Notice, Occasion
+from runs import lifecycle
+from runs.claims import Claim, Wish
+from runs.models import ClaimGroup, Ending, Run, TallyDelta, WorkerProcess
+from runs.moves import Moved
+from runs.settlements import Span
+from runs.status import Status
+from tests.factories import (
+    claim,
+    claim_one,
+    make_dependency,
+    make_job,
+    make_rule,
+    make_run,
+    make_schedule,
+    make_slot,
+)
+
+pytestmark = pytest.mark.django_db
+
+DONE = Succeeded(result={"rows": 3, "nul": "a\0b"})
+# What two runs that fared alike differ in, as what was counted of them does.
+OWN = (
+    "id",
+    "created_at",
+    "queued_at",
+    "started_at",
+    "finished_at",
+    "deadline_at",
+    "claim_token",
+    "last_run_id",
+)
+TIMED = ("last_run_at", "duration_seconds", "wait_seconds", "waits", "durations")
+
+
+def turn(slot: WorkerProcess, held: Claim) -> tuple[list[Moved], list[Claim]]:
+    wish = Wish(lane="high", limit=1, begun=1, process_id=slot.pk, worker="w")
+    return lifecycle.settle_and_claim([(held, DONE)], spans={held.id: Span()}, wish=wish)
+
+
+def facts(model: Any, **where: Any) -> dict[str, Any]:
+    (row,) = model.objects.filter(**where).values()
+    return {name: value for name, value in row.items() if name not in (*OWN, *TIMED)}
+
+
+@pytest.fixture
+def turned(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether the short way was enough, each time that it was tried."""
+    found: list[bool] = []
+    real = lifecycle._turn
+
+    def noted(*arguments: Any) -> Any:
+        answer = real(*arguments)
+        found.append(answer is not None)
+        return answer
+
+    monkeypatch.setattr(lifecycle, "_turn", noted)
+    return found
+
+
+def test_a_turn_leaves_what_a_settlement_leaves_and_claims_the_next_run(turned: list[bool]) -> None:
+    schedule = make_schedule()
+    first, second, third = (make_run(schedule.job) for _ in range(3))
+    Run.objects.update(trigger=schedule)
+    slot = make_slot()
+    (moved,) = lifecycle.settle([(claim_one(slot), DONE)])
+    (also,), (following,) = turn(slot, claim_one(slot))
+    assert turned == [True]
+    assert following.id == third.pk
+    assert facts(Run, pk=second.pk) == facts(Run, pk=first.pk)
+    assert facts(TallyDelta, last_run_id=second.pk) == facts(TallyDelta, last_run_id=first.pk)
+    assert (moved.id, also.id) == (first.pk, second.pk)
+    assert (moved.status, moved.lane, moved.attempt, moved.followed) == (
+        also.status,
+        also.lane,
+        also.attempt,
+        also.followed,
+    )
+
+
+def test_a_turn_counts_how_long_the_run_waited_and_took(turned: list[bool]) -> None:
+    run, slot = make_run(), make_slot()
+    turn(slot, claim_one(slot))
+    run.refresh_from_db()
+    delta = TallyDelta.objects.get()
+    assert turned == [True]
+    assert run.duration is not None
+    assert run.wait is not None
+    assert delta.duration_seconds == pytest.approx(run.duration.total_seconds())
+    assert delta.wait_seconds == pytest.approx(run.wait.total_seconds())
+    assert (len(delta.waits), len(delta.durations)) == (1, 1)
+
+
+def test_a_run_that_something_follows_goes_the_longer_way(turned: list[bool]) -> None:
+    job, slot = make_job(), make_slot()
+    make_dependency(job)
+    run = make_run(job)
+    (moved,), _ = turn(slot, claim_one(slot))
+    assert turned == [False]
+    assert moved.followed
+    assert Ending.objects.filter(pk=run.pk).exists()
+
+
+def test_a_run_that_makes_up_for_a_failure_is_told_of(turned: list[bool]) -> None:
+    job, slot = make_job(), make_slot()
+    make_rule(Occasion.RECOVERED, job=job)
+    Notice.objects.create(occasion=Occasion.FAILED, once="failed:1", job=job)
+    run = make_run(job)
+    turn(slot, claim_one(slot))
+    assert turned == [False]
+    assert Notice.objects.filter(occasion="succeeded", run_id=run.pk).exists()
+
+
+def test_a_run_with_a_concurrency_key_frees_it(turned: list[bool]) -> None:
+    schema = {"type": "object", "properties": {"customer": {"type": "string"}}}
+    job = make_job(schema=schema, concurrency_key_template="{customer}", max_concurrent_per_key=1)
+    slot = make_slot()
+    one, other = (make_run(job, parameters={"customer": "acme"}) for _ in range(2))
+    held = claim_one(slot)
+    assert claim(slot) == []
+    turn(slot, held)
+    assert turned == [False]
+    assert [claimed.id for claimed in claim(slot)] == [other.pk]
+    assert ClaimGroup.objects.filter(job=job, is_held=True).exists()
+    assert Run.objects.get(pk=one.pk).status == Status.SUCCEEDED
+
+
+def test_a_turn_of_who_lost_the_claim_settles_nothing_and_claims(turned: list[bool]) -> None:
+    run, slot = make_run(), make_slot()
+    held = claim_one(slot)
+    lifecycle.give_back([(held.id, held.token)])
+    moved, (again,) = turn(slot, held)
+    assert turned == [False]
+    assert moved == []
+    assert again.id == run.pk
+    assert again.token > held.token
+
+
+def test_beside_ordinary_runs_those_of_a_limited_or_paused_job_still_wait() -> None:
+    limited, paused = make_job(max_concurrent_runs=1), make_job()
+    ordinary = [make_run() for _ in range(2)]
+    mine = [make_run(limited) for _ in range(2)]
+    make_run(paused)
+    paused.status = "paused"
+    paused.save()
+    assert {claimed.id for claimed in claim(make_slot(), limit=10)} == {
+        mine[0].pk,
+        *(run.pk for run in ordinary),
+    }
