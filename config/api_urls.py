@@ -16,6 +16,7 @@ from runs.api import (
     dependencies,
     deployments,
     events,
+    holds,
     job_edits,
     jobs,
     lanes,
@@ -170,12 +171,15 @@ urlpatterns = [
     path("stats/queue", stats.QueueStatsView.as_view(), name="api-stats-queue"),
     path("stats/workers", stats.WorkerStatsView.as_view(), name="api-stats-workers"),
     path("stats/triggers", stats_triggers.TriggerStatsView.as_view(), name="api-stats-triggers"),
+    path("stats/broker", holds.BrokerView.as_view(), name="api-stats-broker"),
     path("stats/circuit-breaker", circuits.CircuitsView.as_view(), name="api-circuits"),
-    # Lanes and workers.
+    # Lanes and workers, and all that is paused.
+    path("pauses", holds.PausesView.as_view(), name="api-pauses"),
     path("lanes/<slug:lane>/pause", lanes.PauseLaneView.as_view(), name="api-lane-pause"),
     path("lanes/<slug:lane>/resume", lanes.ResumeLaneView.as_view(), name="api-lane-resume"),
     path("lanes/<slug:lane>/purge", lanes.PurgeLaneView.as_view(), name="api-lane-purge"),
     path("workers/<int:worker>/drain", lanes.DrainView.as_view(), name="api-worker-drain"),
+    path("workers/<int:worker>/ping", lanes.PingView.as_view(), name="api-worker-ping"),
     path("workers/<int:worker>/resume", lanes.ResumeWorkerView.as_view(), name="api-worker-resume"),
     path("recipient-lists", recipient_lists.RecipientListsView.as_view(), name="api-recipient-lists"),
     path(

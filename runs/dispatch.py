@@ -10,7 +10,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from django.conf import settings
 from django.db import transaction
 from kombu import Connection
 
+from jobs.priority import LANES
 from runs.direct import ID, DirectLine
 
 log = structlog.get_logger(__name__)
@@ -30,6 +32,8 @@ TEND = "runs.tend"
 HINTS_A_SLOT = 2
 # How often whoever waits for hints looks whether he still should.
 LOOK_SECONDS = 0.5
+# For who looks at the broker and would rather know nothing than wait.
+_IMPATIENT = {"socket_timeout": 1, "socket_connect_timeout": 1, "max_retries": 0}
 
 
 def hint_after_commit(lane: str) -> None:
@@ -73,6 +77,42 @@ def most_hints(lane: str) -> int:
     """How many hints of a lane may be in the broker at a time."""
     slots = settings.LANE_SLOTS.get(lane) or os.cpu_count() or 1
     return HINTS_A_SLOT * slots
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """The broker as it was found just now: `error` says why nothing else is known, and is empty otherwise."""
+
+    address: str  # without a password
+    error: str = ""
+    version: str = ""
+    ping_seconds: float | None = None
+    memory_bytes: int | None = None
+    # How many hints lie unread for each lane.
+    hints: Mapping[str, int] = field(default_factory=dict)
+
+
+def look() -> Broker:
+    """Asks the broker how it is; waits about a second at most for one that does not answer."""
+    address = current_app.connection_for_write().as_uri()
+    try:
+        with current_app.connection_for_write(
+            connect_timeout=1, transport_options={**current_app.conf.broker_transport_options, **_IMPATIENT}
+        ) as broker:
+            client = broker.default_channel.client
+            begun = time.perf_counter()
+            client.ping()
+            seconds = time.perf_counter() - begun
+            told = client.info()
+            return Broker(
+                address=address,
+                version=str(told.get("valkey_version") or told.get("redis_version", "")),
+                ping_seconds=seconds,
+                memory_bytes=told.get("used_memory"),
+                hints={lane: client.llen(lane) for lane in LANES},
+            )
+    except Exception as error:  # whatever the broker's client throws: the page says so
+        return Broker(address=address, error=str(error) or type(error).__name__)
 
 
 class Publisher:
@@ -196,7 +236,7 @@ def _template(lane: str, queue: str) -> str:
 
 
 def _urgency(lane: str) -> int:
-    return ("high", "default", "bulk").index(lane)
+    return LANES.index(lane)
 
 
 publisher = Publisher()

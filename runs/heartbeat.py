@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
 from jobs.executors import Cancelled, Failed
-from runs import dispatch, lifecycle, sweep, tending, workers
+from runs import dispatch, lifecycle, pinging, sweep, tending, workers
 from runs.claims import Claim
 
 log = structlog.get_logger(__name__)
@@ -91,6 +91,7 @@ class Heartbeat:
         for charge in self._charges():
             self._look_after(charge, now)
         tending.wake(self.lanes)
+        pinging.answer(self.worker_id)
         if self.stopping_at is not None:
             workers.stop(self.worker_id)
             if now - self.stopping_at >= settings.STOP_GRACE_SECONDS:
@@ -115,7 +116,7 @@ class Heartbeat:
 
     def _renew(self, now: float) -> None:
         assert self.worker_id is not None
-        if workers.renew(self.worker_id):
+        if workers.renew(self.worker_id, memory_bytes=self._memory_bytes()):
             self.renewed_at = now
             return
         # The lease had passed: others may already carry on what our slots still work at.
@@ -141,6 +142,15 @@ class Heartbeat:
         return [
             child.pid for child in children if child.pid != own and child.status() != psutil.STATUS_ZOMBIE
         ]
+
+    def _memory_bytes(self) -> int | None:
+        """What the worker's processes and all that they started hold, each page that some share counted once a
+        sharer in parts, where the system tells that; None if it tells nothing."""
+        try:
+            parent = psutil.Process(self.parent)
+            return sum(_held(process) for process in (parent, *parent.children(recursive=True)))
+        except psutil.Error:
+            return None
 
     def _charges(self) -> list[Charge]:
         with connection.cursor() as cursor:
@@ -233,6 +243,15 @@ def _timed_out(claim: Claim) -> Failed:
         type="TimeoutError",
         message=f"Killed: it took longer than the {claim.timeout_seconds} s the job allows, and did not stop.",
     )
+
+
+def _held(process: psutil.Process) -> int:
+    """The process's share of the memory, in bytes; 0 if it is gone or may not be looked at."""
+    try:
+        told = process.memory_full_info()
+    except psutil.Error:
+        return 0
+    return int(getattr(told, "pss", told.rss))
 
 
 def _signal(pid: int, number: int) -> None:

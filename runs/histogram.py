@@ -42,6 +42,11 @@ class Histogram:
         """Adds another one."""
         self._counts.update(other._counts)
 
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return self._counts.total()
+
     def quantile(self, share: float) -> float | None:
         """The time in seconds that the `share` (0 to 1) of them does not exceed; None if there are none."""
         total = self._counts.total()

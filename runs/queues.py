@@ -11,11 +11,12 @@ from typing import Final
 from django.db import connection
 
 from jobs.priority import LANES
-from runs import progress, stats
+from runs import progress, stats, throughput
 from runs.models import Campaign, Lane, Run, Worker
 from runs.models.campaign import TENDED, CampaignStatus
 from runs.stats import Ended
 from runs.status import Status
+from runs.throughput import Paces
 
 # What is longer is not counted to its end.
 COUNTED: Final = 10_000
@@ -61,6 +62,7 @@ class Queue:
     workers: Sequence[Worker]
     # What ended in this hour and the one before.
     ended: Ended
+    paces: Paces
 
     @property
     def slots(self) -> int:
@@ -100,16 +102,18 @@ def live_workers(now: datetime) -> list[Worker]:
     return list(live.order_by("name", "pk"))
 
 
-def queues(now: datetime) -> list[Queue]:
-    """Every lane, the most urgent first."""
-    found, workers, ended = lengths(), live_workers(now), stats.of_lanes(now)
-    lanes = Lane.objects.in_bulk()
+def queues(now: datetime, *, workers: Sequence[Worker] | None = None) -> list[Queue]:
+    """Every lane, the most urgent first; `workers` are those that live, if somebody has asked for them."""
+    workers = live_workers(now) if workers is None else workers
+    found, ended = lengths(), stats.of_lanes(now)
+    lanes, paces = Lane.objects.in_bulk(), throughput.of_lanes(now)
     return [
         Queue(
             lane=lanes[name],
             length=length,
             workers=[worker for worker in workers if name in worker.lanes and worker.draining_at is None],
             ended=ended.get(name, Ended()),
+            paces=paces[name],
         )
         for name, length in found.items()
     ]

@@ -31,6 +31,7 @@ from runs import (
     tallies,
     telling,
     tending,
+    throughput,
 )
 from runs.models import Heartbeat, Idempotency, Lane, Run, Worker, WorkerProcess
 from runs.status import Status
@@ -82,6 +83,7 @@ def run(now: datetime) -> bool:
         deadlines.judge,
         tallies.fold,
         progress.fold_sums,
+        partial(throughput.count, now),
         tending.tend,
         bulk.carry_on,
         partial(_forget, now),

@@ -98,7 +98,21 @@ _FOLD = """
         FROM gone WHERE campaign_id IS NOT NULL GROUP BY 1, 2
         ON CONFLICT (campaign_id, at) DO UPDATE SET
             succeeded = p.succeeded + excluded.succeeded, failed = p.failed + excluded.failed,
-            other = p.other + excluded.other)
+            other = p.other + excluded.other),
+    minutes AS (
+        SELECT lane, date_trunc('minute', last_run_at, 'UTC') AS at, runs, waits FROM gone),
+    waits AS (
+        SELECT lane, at, jsonb_object_agg(bucket, runs) AS waits FROM (
+            SELECT lane, at, bucket, count(*) AS runs FROM minutes CROSS JOIN LATERAL unnest(waits) bucket
+            GROUP BY lane, at, bucket) counted
+        GROUP BY lane, at),
+    lanes AS (
+        INSERT INTO runs_lanepace AS l (lane, at, launched, ended, waits)
+        SELECT m.lane, m.at, 0, sum(m.runs), coalesce(w.waits, '{}')
+        FROM minutes m LEFT JOIN waits w ON (w.lane, w.at) = (m.lane, m.at)
+        GROUP BY m.lane, m.at, w.waits ORDER BY m.lane, m.at
+        ON CONFLICT (at, lane) DO UPDATE SET
+            ended = l.ended + excluded.ended, waits = runs_merged(l.waits, excluded.waits))
     INSERT INTO runs_tally AS t (job_id, succeeded, failed, cancelled, skipped, duration_seconds, timed, last_run_id,
         last_run_at, last_run_status)
     SELECT job_id,

@@ -77,14 +77,15 @@ def register(*, name: str, pid: int, lanes: Sequence[str], concurrency: int) -> 
         return int(cursor.fetchone()[0])
 
 
-def renew(worker_id: int) -> bool:
+def renew(worker_id: int, *, memory_bytes: int | None = None) -> bool:
     """Prolongs the lease; False if it had passed already, and then nothing may be carried on under it."""
     with connection.cursor() as cursor:
         cursor.execute(
             """UPDATE runs_worker SET heartbeat_at = clock_timestamp(),
-                   lease_until = clock_timestamp() + %s * interval '1 second'
+                   lease_until = clock_timestamp() + %s * interval '1 second',
+                   memory_bytes = coalesce(%s, memory_bytes)
                WHERE id = %s AND lease_until > clock_timestamp()""",
-            [settings.LEASE_SECONDS, worker_id],
+            [settings.LEASE_SECONDS, memory_bytes, worker_id],
         )
         return bool(cursor.rowcount == 1)
 

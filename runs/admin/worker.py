@@ -4,15 +4,20 @@ from typing import ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs.buttons import button
 from jobs.panel import ReadOnlyPanel
-from runs import draining
+from runs import draining, pinging
 from runs.models import Worker
 from runs.templatetags.headway import icon, moment
+
+
+def _lives(worker: Worker) -> bool:
+    return worker.lease_until > timezone.now() and worker.stopping_at is None
 
 
 @admin.register(Worker)
@@ -32,12 +37,18 @@ class WorkerAdmin(ReadOnlyPanel):
         "pid",
         "heard",
         "since",
+        "memory",
         "commit",
     ]
     ordering = ["-lease_until"]
     sortable_by = ()
-    row_buttons: ClassVar = ["drain", "take_back"]
-    page_buttons: ClassVar = ["drain", "take_back"]
+    row_buttons: ClassVar = ["ping", "drain", "take_back"]
+    page_buttons: ClassVar = ["ping", "drain", "take_back"]
+
+    @button("Ping", permission="runs.change_worker", offered=_lives)
+    def ping(self, request: HttpRequest, worker: Worker) -> str:
+        """Asks whether it is there, and waits some seconds for the answer."""
+        return pinging.words(worker, pinging.ping(worker))
 
     @button("Drain", permission="runs.change_worker", offered=lambda worker: _is_up(worker, drains=False))
     def drain(self, request: HttpRequest, worker: Worker) -> str:
@@ -80,6 +91,11 @@ class WorkerAdmin(ReadOnlyPanel):
         """Its last heartbeat."""
         return moment(worker.heartbeat_at)
 
+    @admin.display(description="Memory")
+    def memory(self, worker: Worker) -> str:
+        """What its processes held when it was last heard of."""
+        return filesizeformat(worker.memory_bytes) if worker.memory_bytes else "–"
+
     @admin.display(description="Started")
     def since(self, worker: Worker) -> SafeString:
         """When it started."""
@@ -87,5 +103,4 @@ class WorkerAdmin(ReadOnlyPanel):
 
 
 def _is_up(worker: Worker, *, drains: bool) -> bool:
-    is_alive = worker.lease_until > timezone.now() and worker.stopping_at is None
-    return is_alive and (worker.draining_at is not None) == drains
+    return _lives(worker) and (worker.draining_at is not None) == drains

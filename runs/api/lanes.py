@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from jobs import wire
 from jobs.endpoint import Endpoint
 from jobs.expectations import shown
-from runs import draining, lanes, queues
+from runs import draining, lanes, pinging, queues
 from runs.api import bodies
 from runs.api.finding import actor, caller
 from runs.api.operations import OperationSerializer
@@ -108,6 +108,21 @@ class ResumeWorkerView(LaneEndpoint):
         found = _worker(worker)
         if not draining.take_back(found, by=actor(request)):
             raise LaunchRefused(f"The worker {found.name} (#{found.pk}) doesn't drain, or is gone.")
+        return _carrying(found)
+
+
+class PingView(LaneEndpoint):
+    """Ping a worker."""
+
+    required_permission: ClassVar = "runs.change_worker"
+    answers: ClassVar = {200: WorkerSerializer}
+
+    def post(self, request: Request, worker: int) -> Response:
+        """Ping a worker: `ping_seconds` is how long the question and the answer took. No answer in 3 s is a 409."""
+        wire.body(request, self.body_schema)
+        found = _worker(worker)
+        if (seconds := pinging.ping(found)) is None:
+            raise LaunchRefused(pinging.words(found, seconds))
         return _carrying(found)
 
 

@@ -131,12 +131,24 @@ class QueueSerializer(serializers.Serializer[Queue]):
     waiting_since = Instant(source="length.waiting_since")
     wait_p50_seconds = Value(wire.NUMBER_OR_NULL, source="ended.wait_p50_seconds")
     wait_p95_seconds = Value(wire.NUMBER_OR_NULL, source="ended.wait_p95_seconds")
+    launched_per_minute = serializers.SerializerMethodField()
+    ended_per_minute = serializers.SerializerMethodField()
     slots = Value(wire.WHOLE)
     shared = Value(wire.YES_NO)
     workers = serializers.SerializerMethodField()
     paused_at = Instant(source="lane.paused_at")
     paused_by = Text(source="lane.paused_by")
     paused_reason = Text(source="lane.paused_reason")
+
+    @extend_schema_field({"type": "array", "items": dict(wire.WHOLE)})
+    def get_launched_per_minute(self, queue: Queue) -> list[int]:
+        """How many runs came into it in each of the last 30 minutes, the current one at the end."""
+        return queue.paces.launched
+
+    @extend_schema_field({"type": "array", "items": dict(wire.WHOLE)})
+    def get_ended_per_minute(self, queue: Queue) -> list[int]:
+        """How many runs of it ended in each of them."""
+        return queue.paces.ended
 
     @extend_schema_field(dict(wire.WHOLE))
     def get_workers(self, queue: Queue) -> int:
@@ -184,6 +196,9 @@ class WorkerSerializer(serializers.Serializer[Worker]):
     drained_by = Text()
     started_at = Instant(wire.INSTANT)
     heartbeat_at = Instant(wire.INSTANT)
+    memory_bytes = Value(wire.WHOLE_OR_NULL)
+    pinged_at = Instant()
+    ping_seconds = Value(wire.NUMBER_OR_NULL)
 
     @extend_schema_field(dict(wire.WHOLE))
     def get_busy(self, worker: Worker) -> int:

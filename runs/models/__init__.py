@@ -6,7 +6,7 @@ from runs.models.campaign_event import CampaignAct, CampaignEvent
 from runs.models.circuit import Circuit, CircuitEvent, CircuitState
 from runs.models.deadline import Deadline, DeadlineKind
 from runs.models.following import Ending, Following
-from runs.models.lane import ClaimGroup, JobStart, Lane
+from runs.models.lane import ClaimGroup, JobStart, Lane, LanePace
 from runs.models.names import run_id, run_name
 from runs.models.recipient_list import ListPart, RecipientList
 from runs.models.record import Idempotency, LogChunk, RunEvent, RunLabel
@@ -37,6 +37,7 @@ __all__ = [
     "Idempotency",
     "JobStart",
     "Lane",
+    "LanePace",
     "ListPart",
     "LogChunk",
     "Recipient",

@@ -28,6 +28,26 @@ class Lane(models.Model):
         return self.name
 
 
+class LanePace(models.Model):
+    """How many runs were launched and ended in a lane in the minute that begins `at` (`runs.throughput`).
+
+    `waits` are those of the ended ones that had started: counts by bucket (`runs.histogram`).
+    """
+
+    lane = models.CharField(max_length=10)
+    at = models.DateTimeField()
+    launched = models.BigIntegerField(default=0)
+    ended = models.BigIntegerField(default=0)
+    waits = models.JSONField(default=dict, db_default={})
+
+    class Meta:
+        default_permissions: ClassVar = ()
+        constraints: ClassVar = [models.UniqueConstraint(name="lanepace_once", fields=["at", "lane"])]
+
+    def __str__(self) -> str:
+        return f"pace of lane {self.lane} at {self.at.isoformat()}"
+
+
 class ClaimGroup(models.Model):
     """Runs that are held back together: one for each job, and one for each campaign.
 

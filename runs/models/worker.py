@@ -30,6 +30,11 @@ class Worker(models.Model):
     # Since when, and by whose wish, it takes no more work, until somebody takes that back (`runs.workers.drain`).
     draining_at = models.DateTimeField(null=True)
     drained_by = models.CharField(max_length=200, blank=True, default="", db_default="")
+    # What its processes hold of the machine's memory, as its last heartbeat found it.
+    memory_bytes = models.BigIntegerField(null=True)
+    # When it was last asked whether it is there, and when it said so (`runs.pinging`).
+    pinged_at = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes: ClassVar = [
@@ -39,6 +44,13 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def ping_seconds(self) -> float | None:
+        """How long its last ping was under way; None without an answer."""
+        if self.pinged_at is None or self.answered_at is None:
+            return None
+        return (self.answered_at - self.pinged_at).total_seconds()
 
 
 class WorkerProcess(models.Model):

@@ -212,6 +212,12 @@ def spark(values: Sequence[int], words: str) -> SafeString:
     )  # fmt: skip
 
 
+@register.filter
+def last_whole(values: Sequence[int]) -> int:
+    """Of numbers by the minute, that of the last whole one: the minute now is not over."""
+    return values[-2] if len(values) > 1 else 0
+
+
 def _strip(results: list[Result], *, most: int, step: int, noun: str) -> SafeString:
     if not results:
         return SafeString('<span class="none">never ran</span>')

@@ -1,28 +1,24 @@
-"""The page /queues/: how full each lane is and who serves it, the workers, and pausing a lane."""
+"""The page /queues/: how full and fast each lane is, who serves it, what is paused, and how the broker is."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from django.conf import settings
-from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.db.models import F
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
-from runs import draining, lanes, queues
-from runs.launch import LaunchRefused
-from runs.models import Lane, Worker
+from jobs.models import Job
+from runs import dispatch, lanes, pauses, queues, throughput
+from runs.models import Circuit, CircuitState, Run
+from runs.pauses import Pause, PauseKind
 from runs.queues import Queue
-from runs.views.access import (
-    ACTS,
-    CANCEL_RUN,
-    CHANGE_LANE,
-    CHANGE_WORKER,
-    VIEW_RUNS,
-    permitted,
-    person,
-)
+from runs.views.access import CHANGE_LANE, CHANGE_WORKER, PAUSE_JOB, VIEW_RUNS, permitted, person
+from runs.views.queue_acts import NEEDS
 
 # What decides how much goes on at a time (docs/settings.md), and what an empty value means.
 SLOTS: Final = {
@@ -30,104 +26,56 @@ SLOTS: Final = {
     "default": "HEADWAY_DEFAULT_SLOTS",
     "bulk": "HEADWAY_BULK_SLOTS",
 }
+CIRCUITS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A lane as the page shows it."""
+
+    queue: Queue
+    busy: int
+    served: str
 
 
 @permitted(VIEW_RUNS)
 @require_GET
 def queue_page(request: HttpRequest) -> HttpResponse:
     """The page."""
-    now = timezone.now()
-    found, workers = queues.queues(now), queues.live_workers(now)
-    busy = queues.busy(workers)
+    now, user = timezone.now(), person(request)
+    workers = queues.live_workers(now)
+    found, busy = queues.queues(now, workers=workers), queues.busy(workers)
     context = {
         "now": now,
-        "queues": [(queue, _served(queue)) for queue in found],
+        "rows": [Row(queue, _busy(queue, busy), _served(queue)) for queue in found],
+        "minutes": throughput.MINUTES,
         "workers": [(worker, busy[worker.pk]) for worker in workers],
+        "pauses": [(each, user.has_perm(NEEDS[PauseKind(each.kind)])) for each in _pauses(now)],
+        "circuits": _circuits(now),
+        "broker": dispatch.look(),
         "settings": _settings(),
-        "may_pause": person(request).has_perm(CHANGE_LANE),
-        "may_drain": person(request).has_perm(CHANGE_WORKER),
+        "may_pause": user.has_perm(CHANGE_LANE),
+        "may_drain": user.has_perm(CHANGE_WORKER),
+        "may_reset": user.has_perm(PAUSE_JOB),
         "reason_length": lanes.REASON_LENGTH,
         "counted": queues.COUNTED,
     }
     return render(request, "queues/queues.html", context)
 
 
-@permitted(CHANGE_LANE)
-@require_POST
-def pause(request: HttpRequest, name: str) -> HttpResponse:
-    """Lets nothing of the lane start until somebody resumes it; what runs goes on."""
-    lane = _lane(name)
-    reason = request.POST.get("reason", "").strip()
-    try:
-        lanes.pause(lane, by=person(request).get_username(), reason=reason)
-    except lanes.InvalidReason as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(request, f"Paused the lane {lane}. What runs goes on.")
-    return redirect("pages:queues")
+def _busy(queue: Queue, busy: Mapping[int, Sequence[Run]]) -> int:
+    """How many of the lane's slots carry a run, of whatever lane."""
+    return sum(len(busy.get(worker.pk, ())) for worker in queue.workers)
 
 
-@permitted(CHANGE_LANE)
-@require_POST
-def resume(request: HttpRequest, name: str) -> HttpResponse:
-    """Lets the lane's runs start again."""
-    lane = _lane(name)
-    lanes.resume(lane, by=person(request).get_username())
-    messages.success(request, f"Resumed the lane {lane}.")
-    return redirect("pages:queues")
+def _pauses(now: datetime) -> list[Pause]:
+    return pauses.current(jobs=Job.objects.all(), now=now)
 
 
-@permitted(CHANGE_LANE)
-@require_POST
-def purge(request: HttpRequest, name: str) -> HttpResponse:
-    """Has all that waits in the lane cancelled, once its name was typed."""
-    lane, user = _lane(name), person(request)
-    if not user.has_perm(CANCEL_RUN):
-        raise PermissionDenied(f"You may not {ACTS[CANCEL_RUN]}: {user} lacks the permission {CANCEL_RUN}.")
-    try:
-        lanes.purge(lane, confirmed=request.POST.get("confirm", ""), user=user)
-    except LaunchRefused as error:
-        messages.error(request, str(error))
-        return redirect("pages:queues")
-    return redirect("pages:operations")
-
-
-@permitted(CHANGE_WORKER)
-@require_POST
-def drain(request: HttpRequest, number: int) -> HttpResponse:
-    """Lets the worker take nothing more; what it carries goes on."""
-    worker = _worker(number)
-    if draining.drain(worker, by=person(request).get_username()):
-        messages.success(request, f"The worker {worker} takes no more work. What it carries goes on.")
-    else:
-        messages.info(request, f"The worker {worker} drains already, or is gone.")
-    return redirect("pages:queues")
-
-
-@permitted(CHANGE_WORKER)
-@require_POST
-def take_back(request: HttpRequest, number: int) -> HttpResponse:
-    """Lets a draining worker take work again."""
-    worker = _worker(number)
-    if draining.take_back(worker, by=person(request).get_username()):
-        messages.success(request, f"The worker {worker} takes work again.")
-    else:
-        messages.info(request, f"The worker {worker} doesn't drain, or is gone.")
-    return redirect("pages:queues")
-
-
-def _worker(number: int) -> Worker:
-    worker = Worker.objects.filter(pk=number).first() if number < 2**63 else None
-    if worker is None:
-        raise Http404(f"There is no worker {number}.")
-    return worker
-
-
-def _lane(name: str) -> Lane:
-    lane = Lane.objects.filter(pk=name).first()
-    if lane is None:
-        raise Http404(f"There is no lane {name!r}.")
-    return lane
+def _circuits(now: datetime) -> list[tuple[Circuit, CircuitState]]:
+    """The breakers with their states, the open ones first."""
+    found = Circuit.objects.order_by(F("opened_at").desc(nulls_last=True), "target")[:CIRCUITS]
+    return [(circuit, circuit.state(now)) for circuit in found]
 
 
 def _served(queue: Queue) -> str:

@@ -1,5 +1,9 @@
 """Holding lanes and workers by the API."""
 
+import pytest
+
+from jobs import pausing
+from runs import pinging
 from runs.models import Lane, Worker
 from tests.api.conftest import NewKey, Program, problem, read
 from tests.factories import claim, make_job, make_run, make_slot
@@ -42,3 +46,34 @@ def test_a_key_without_the_scope_or_bound_to_some_jobs_holds_nothing(new_key: Ne
         problem(caller.post("/api/lanes/high/pause"), 403, "permission_denied")
         problem(caller.post(f"/api/workers/{slot.worker_id}/drain"), 403, "permission_denied")
     assert Worker.objects.get(pk=slot.worker_id).draining_at is None
+
+
+def test_a_worker_is_pinged(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    slot = make_slot()
+    monkeypatch.setattr(pinging.ping, "__kwdefaults__", {"patience": 0.01})
+    address = f"/api/workers/{slot.worker_id}/ping"
+    assert "did not answer" in problem(program.post(address), 409, "refused")["detail"]
+    monkeypatch.undo()
+    monkeypatch.setattr(pinging.time, "sleep", lambda _: pinging.answer(slot.worker_id))
+    assert 0 <= read(program.post(address))["ping_seconds"] < 60
+    problem(program.post("/api/workers/123456789/ping"), 404, "not_found")
+
+
+def test_what_is_paused_is_told_of_the_jobs_that_the_key_may_see(program: Program, new_key: NewKey) -> None:
+    mine, other = make_job(slug="mine"), make_job(slug="other")
+    for job in (mine, other):
+        pausing.pause(job, by="eve", reason="maintenance")
+    told = read(program.get("/api/pauses"))["results"]
+    assert {(each["kind"], each["id"], each["reason"]) for each in told} == {
+        ("job", "mine", "maintenance"),
+        ("job", "other", "maintenance"),
+    }
+    (only,) = read(new_key(jobs=(mine,)).get("/api/pauses"))["results"]
+    assert only["id"] == "mine"
+
+
+def test_the_broker_is_told_of_without_its_password(program: Program) -> None:
+    told = read(program.get("/api/stats/broker"))
+    assert told["error"] is None
+    assert set(told["hints"]) == {"high", "default", "bulk"}
+    assert told["ping_seconds"] > 0

@@ -1,17 +1,22 @@
 """The page /queues/: what each lane holds and who serves it, and pausing it by people who may."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
+from celery import current_app
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from runs import lanes, queues, sweep
-from runs.models import Lane, Worker
-from tests.factories import claim_one, make_run, make_slot
+from jobs import pausing
+from jobs.models import Job
+from runs import campaigns, lanes, orders, pinging, queues, sweep, tending
+from runs.models import Circuit, Lane, Worker
+from tests.factories import claim_one, make_job, make_run, make_schedule, make_slot
 from tests.pages.conftest import Visitor, words
+from triggers import pausing as triggers_pausing
 
 pytestmark = pytest.mark.django_db
 
@@ -96,3 +101,92 @@ def test_who_may_only_look_drains_nothing(reader: Client) -> None:
     worker = Worker.objects.get()
     assert "Drain" not in words(reader.get("/queues/"))
     assert reader.post(f"/workers/{worker.pk}/drain/").status_code == 403
+
+
+def test_it_shows_what_came_and_went_how_busy_slots_are_and_how_the_broker_is(ada: Client) -> None:
+    make_run()
+    ready_slot("high")
+    Worker.objects.update(memory_bytes=200 * 2**20)
+    shown = words(ada.get("/queues/"))
+    assert "Launched in each minute: 0 in all" in shown
+    assert "1 of 1 slots busy" in shown
+    assert "200.0\xa0MB" in ada.get("/queues/").content.decode()
+    assert "redis+socket:" in shown
+    assert "Hints unread" in shown
+
+
+def test_a_broker_that_is_away_takes_nothing_else_from_the_page(
+    ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = partial(current_app.connection_for_write, "redis://:geheim@127.0.0.1:1/0")
+    monkeypatch.setattr(current_app, "connection_for_write", dead)
+    shown = words(ada.get("/queues/"))
+    assert "doesn’t answer" in shown
+    assert "redis://:**@127.0.0.1:1/0" in shown
+    assert "geheim" not in shown
+    assert "HEADWAY_HIGH_SLOTS" in shown
+
+
+def test_a_worker_is_pinged_and_says_how_long_it_took(ada: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready_slot("bulk")
+    worker = Worker.objects.get()
+    monkeypatch.setattr(pinging.time, "sleep", lambda _: pinging.answer(worker.pk))
+    assert "answered after" in words(ada.post(f"/workers/{worker.pk}/ping/", follow=True))
+    assert "a ping took" in words(ada.get("/queues/"))
+
+
+def test_a_worker_that_is_silent_is_said_to_be(ada: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready_slot("bulk")
+    worker = Worker.objects.get()
+    monkeypatch.setattr(pinging.ping, "__kwdefaults__", {"patience": 0.01})
+    assert "did not answer" in words(ada.post(f"/workers/{worker.pk}/ping/", follow=True))
+    assert "a ping got no answer" in words(ada.get("/queues/"))
+
+
+def test_all_that_is_paused_is_listed_and_resumed_there(ada: Client) -> None:
+    job = make_job(name="Nightly report", slug="nightly")
+    schedule = make_schedule(make_job(), name="at two")
+    campaign = orders.order(orders.Order(job=make_job(), name="spring"), [(1, {"key": "a"})]).campaign
+    tending.at_once(campaign)
+    lanes.pause(Lane.objects.get(pk="bulk"), by="eve", reason="the mail server is down")
+    pausing.pause(job, by="eve", until=timezone.now() + timedelta(hours=1))
+    triggers_pausing.pause(schedule, by="eve")
+    campaigns.pause(campaign, by="eve", reason="a typo")
+    shown = words(ada.get("/queues/"))
+    for told in ("the mail server is down", "Nightly report", "at two", "a typo", "somebody resumes it"):
+        assert told in shown
+    for named in ("lane:bulk", "job:nightly", f"schedule:{schedule.pk}", f"campaign:{campaign.pk}"):
+        assert f'value="{named}"' in shown
+        assert "Resumed the" in words(ada.post("/pauses/end/", {"pause": named}, follow=True))
+    assert "Nothing is paused." in words(ada.get("/queues/"))
+    assert "There is no paused job" in words(ada.post("/pauses/end/", {"pause": "job:nightly"}, follow=True))
+    assert ada.post("/pauses/end/", {"pause": "tag:x"}).status_code == 404
+
+
+def test_a_pause_that_ended_by_itself_is_not_listed(ada: Client) -> None:
+    job = make_job()
+    pausing.pause(job, by="eve", until=timezone.now() + timedelta(hours=1))
+    Job.objects.filter(pk=job.pk).update(paused_until=timezone.now() - timedelta(seconds=1))
+    assert "Nothing is paused." in words(ada.get("/queues/"))
+
+
+def test_who_may_only_look_ends_no_pause_and_resets_nothing(reader: Client) -> None:
+    lanes.pause(Lane.objects.get(pk="bulk"), by="eve")
+    circuit = Circuit.objects.create(target="host:api.example")
+    assert "Resume" not in words(reader.get("/queues/"))
+    assert reader.post("/pauses/end/", {"pause": "lane:bulk"}).status_code == 403
+    assert reader.post(f"/circuits/{circuit.pk}/reset/").status_code == 403
+    assert Lane.objects.get(pk="bulk").paused_at is not None
+
+
+def test_a_circuit_breaker_of_a_host_is_reset_there(ada: Client) -> None:
+    now = sweep.database_now()
+    circuit = Circuit.objects.create(
+        target="host:api.example", failures=5, calls=9, opened_at=now, open_until=now + timedelta(minutes=5)
+    )
+    shown = words(ada.get("/queues/"))
+    assert "host:api.example" in shown
+    assert "5 of 9" in shown
+    assert "is closed" in words(ada.post(f"/circuits/{circuit.pk}/reset/", follow=True))
+    assert "was closed already" in words(ada.post(f"/circuits/{circuit.pk}/reset/", follow=True))
+    assert ada.post("/circuits/123456789/reset/").status_code == 404
