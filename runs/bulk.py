@@ -5,7 +5,7 @@ portion is one transaction: whoever dies in the middle leaves it undone, and the
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 # So many runs can be chosen at a time, and so many are done in one transaction.
 MOST: Final = 100_000
 PORTION: Final = 100
+# So many runs are named one by one.
+NAMED: Final = 10
 # How long one sweep may spend on operations, in seconds.
 SWEEP_SECONDS: Final = 1.0
 
@@ -71,6 +73,12 @@ def order(
     made.refresh_from_db()
     log.info("bulk_ordered", operation=made.pk, act=act, total=made.total, by=by)
     return made
+
+
+def words_of(ids: Sequence[int]) -> str:
+    """Runs that were chosen one by one, in words."""
+    first = ", ".join(f"#{number}" for number in ids[:NAMED])
+    return f"{first} and {len(ids) - NAMED} more" if len(ids) > NAMED else first
 
 
 def _suited(runs: QuerySet[Run], act: str) -> QuerySet[Run]:

@@ -19,8 +19,9 @@ from jobs.keyset import KeysetList
 from jobs.models import Job
 from jobs.panel import ReadOnlyPanel, run_link
 from runs import causes, launch, lifecycle, urgency
+from runs.admin.across import ALL_MATCHING, ActsOnAll
 from runs.admin.columns import RunColumns
-from runs.models import Run
+from runs.models import BulkOperation, Run
 
 # What a row of the list has no use for, and may be large.
 _LARGE = ("parameters", "result", "error", "attempts", "context", "state", "metadata", "progress")
@@ -61,7 +62,7 @@ class PriorityForm(forms.Form):
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnlyPanel, RunColumns):
+class RunAdmin(ActsOnAll, ReadOnlyPanel, RunColumns):
     """Runs: the list, and what one does with them."""
 
     # Added: never, runs are launched.
@@ -81,6 +82,11 @@ class RunAdmin(ReadOnlyPanel, RunColumns):
     row_buttons: ClassVar = ["cancel", "retry"]
     page_buttons: ClassVar = ["cancel", "prioritise", "retry"]
     refusals: ClassVar = (launch.LaunchRefused, parameters.InvalidParameters)
+    acts_on_all: ClassVar = {
+        "cancel_selected": BulkOperation.Act.CANCEL,
+        "prioritise_selected": BulkOperation.Act.PRIORITY,
+        "retry_selected": BulkOperation.Act.RETRY,
+    }
     fieldsets: ClassVar[Any] = _SHOWN
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetList]:
@@ -177,13 +183,18 @@ class RunAdmin(ReadOnlyPanel, RunColumns):
         """Whether the person may change the priority of runs."""
         return request.user.has_perm("runs.prioritise_run")
 
+    def ask_for_all(self, request: HttpRequest, act: BulkOperation.Act) -> int | HttpResponse | None:
+        """The priority that all are to have, or the page that asks for it."""
+        return self._ask_priority(request, []) if act == BulkOperation.Act.PRIORITY else None
+
     def _ask_priority(self, request: HttpRequest, runs: Iterable[Run]) -> int | HttpResponse:
         """The priority that the form says, or the page that asks."""
         form = PriorityForm(request.POST if "_confirmed" in request.POST else None)
         if form.is_valid():
             return int(form.cleaned_data["priority"])
         template, title = "admin/runs/run/priority.html", "Change the priority"
-        return self.ask(request, runs, template=template, title=title, form=form)
+        across = bool(request.POST.get(ALL_MATCHING))
+        return self.ask(request, runs, template=template, title=title, form=form, all_matching=across)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """Whether the person may retry runs."""

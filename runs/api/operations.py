@@ -13,6 +13,7 @@ from rest_framework.settings import api_settings
 
 from jobs import wire
 from jobs.endpoint import Endpoint
+from jobs.faults import Fault
 from jobs.fields import Instant, Text, Value
 from runs import bulk
 from runs.api import bodies
@@ -38,16 +39,22 @@ _FILTER: Final[Mapping[str, Any]] = {
     "additionalProperties": False,
     "description": "The filters of `GET /api/runs`.",
 }
+_RUNS: Final[Mapping[str, Any]] = {
+    "type": "array",
+    "items": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
+    "minItems": 1,
+    "maxItems": 1000,
+    "description": "The ids of the runs, instead of a filter.",
+}
 _BODY: Final[Mapping[str, Any]] = {
     "type": "object",
-    "properties": {"filter": _FILTER},
-    "required": ["filter"],
+    "properties": {"filter": _FILTER, "runs": _RUNS},
     "additionalProperties": False,
 }
 _WITH_PRIORITY: Final[Mapping[str, Any]] = {
     **_BODY,
-    "properties": {"filter": _FILTER, **bodies.PRIORITY["properties"]},
-    "required": ["filter", "priority"],
+    "properties": {**_BODY["properties"], **bodies.PRIORITY["properties"]},
+    "required": ["priority"],
 }
 
 
@@ -85,11 +92,11 @@ class CancelRunsView(Endpoint):
     def ordered(self, request: Request) -> Response:
         """The operation that the body asks for."""
         body = wire.body(request, self.body_schema)
-        runs = visible(Run.objects.all(), auth=request.auth, lookup="job")
+        runs, words = _chosen(request, body)
         made = bulk.order(
-            RunFilter(_query(body["filter"]), queryset=runs, request=request).qs,
+            runs,
             act=self.act,
-            words=", ".join(f"{name} = {_words(given)}" for name, given in body["filter"].items()),
+            words=words,
             priority=bodies.priority_of(body["priority"]) if "priority" in body else None,
             **caller(request),
         )
@@ -163,6 +170,19 @@ class StopOperationView(Endpoint):
         if not bulk.stop(found, by=actor(request)):
             raise LaunchRefused(f"The operation {found.pk} has ended: {found.state}.")
         return Response(OperationSerializer(_find(request, number)).data)
+
+
+def _chosen(request: Request, body: Mapping[str, Any]) -> tuple[QuerySet[Run], str]:
+    """The runs that the body names, as far as the caller may see them, with words for them. Raises InvalidBody."""
+    runs = visible(Run.objects.all(), auth=request.auth, lookup="job")
+    if ("filter" in body) == ("runs" in body):
+        raise wire.InvalidBody(
+            [Fault(pointer="", code="required", detail="Expected either 'filter' or 'runs', and not both.")]
+        )
+    if "runs" in body:
+        return runs.filter(pk__in=body["runs"]), bulk.words_of(body["runs"])
+    words = ", ".join(f"{name} = {_words(given)}" for name, given in body["filter"].items())
+    return RunFilter(_query(body["filter"]), queryset=runs, request=request).qs, words
 
 
 def _known(request: Request) -> QuerySet[BulkOperation]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -48,7 +49,7 @@ def operation_list(request: HttpRequest) -> HttpResponse:
 @permitted(VIEW_RUNS)
 @require_POST
 def order(request: HttpRequest) -> HttpResponse:
-    """Has an act done to all runs of a list, which the field `query` names as its address did."""
+    """Has an act done to the runs that were selected (`run`), or to all of a list (`query`, as its address)."""
     act, user = request.POST.get("act", ""), person(request)
     if act not in NEEDS:
         messages.error(request, f"{act!r} is no act on runs: expected one of {', '.join(NEEDS)}.")
@@ -57,15 +58,9 @@ def order(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied(
             f"You may not {ACTS[needed]}: {user.get_username()} lacks the permission {needed}."
         )
-    filters = Filters.read(QueryDict(request.POST.get("query", "").lstrip("?")))
-    if filters.errors:
-        messages.error(request, " ".join(filters.errors.values()))
-        return back(request, otherwise="/runs/")
-    words = ", ".join(chip.words for chip in filters.chips()) or "all runs"
     try:
-        bulk.order(
-            filters.apply(Run.objects.all()), act=act, words=words, user=user, **_priority(request, act)
-        )
+        runs, words = _all_matching(request) if "query" in request.POST else _selected(request)
+        bulk.order(runs, act=act, words=words, user=user, **_priority(request, act))
     except (LaunchRefused, priorities.InvalidPriority) as error:
         messages.error(request, str(error))
         return back(request, otherwise="/runs/")
@@ -84,6 +79,26 @@ def stop(request: HttpRequest, number: int) -> HttpResponse:
     else:
         messages.info(request, f"Operation {number} had ended already.")
     return redirect("pages:operations")
+
+
+def _selected(request: HttpRequest) -> tuple[QuerySet[Run], str]:
+    """The runs whose boxes were ticked, with words for them; raises BulkRefused."""
+    given = request.POST.getlist("run")
+    ids = [int(text) for text in given if text.isascii() and text.isdigit() and len(text) < 19]
+    if len(ids) < len(given):
+        raise bulk.BulkRefused(f"{given[0]!r} is not the id of a run: nothing was done.")
+    if not ids:
+        raise bulk.BulkRefused("No run was selected: nothing was done.")
+    return Run.objects.filter(pk__in=ids), bulk.words_of(ids)
+
+
+def _all_matching(request: HttpRequest) -> tuple[QuerySet[Run], str]:
+    """The runs of the list that the field `query` names, with words for them; raises BulkRefused."""
+    filters = Filters.read(QueryDict(request.POST["query"].lstrip("?")))
+    if filters.errors:
+        raise bulk.BulkRefused(" ".join(filters.errors.values()))
+    words = ", ".join(chip.words for chip in filters.chips()) or "all runs"
+    return filters.apply(Run.objects.all()), words
 
 
 def _priority(request: HttpRequest, act: str) -> dict[str, Any]:

@@ -79,6 +79,7 @@ def run_list(request: HttpRequest) -> HttpResponse:
     """The list, or the same with what is wrong in the address (400)."""
     filters = Filters.read(request.GET)
     page = _page(listed(filters.apply(Run.objects.all())), request, filters)
+    may = rights(request)
     context = {
         "live": True,
         "filters": filters,
@@ -88,7 +89,8 @@ def run_list(request: HttpRequest) -> HttpResponse:
         "kinds": KINDS,
         "ranges": {key: words for key, (words, _) in RANGES.items()},
         "tabs": _tabs(filters),
-        "may": rights(request),
+        "may": may,
+        "selectable": any(may.values()),
         "poller": _poller(filters, page.runs, top=_top(request, page.runs), news=0),
     }
     return render(request, "runs/list.html", context, status=400 if filters.errors else 200)
@@ -124,7 +126,8 @@ def rights(request: HttpRequest) -> dict[str, bool]:
 
 def _row(run: Run, *, may: dict[str, bool]) -> str:
     """A row to replace the one shown; a browser takes a row that stands alone only from a template."""
-    html = render_to_string("runs/_row.html", {"run": run, "may": may, "is_refresh": True})
+    context = {"run": run, "may": may, "selectable": any(may.values()), "is_refresh": True}
+    html = render_to_string("runs/_row.html", context)
     return f"<template>{html}</template>"
 
 

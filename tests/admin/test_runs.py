@@ -9,9 +9,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from jobs.executors import Failed, Succeeded
-from runs import lifecycle
+from runs import lifecycle, sweep
 from runs.admin.run import RunAdmin
-from runs.models import Lane, Run
+from runs.models import BulkOperation, Lane, Run
 from tests.admin.conftest import Login
 from tests.admin.pages import address, text_of
 from tests.factories import claim_one, make_job, make_run, make_slot
@@ -201,3 +201,46 @@ def test_a_worker_is_drained_by_a_button_and_takes_work_again(boss: Client) -> N
     boss.post(f"{address('runs_worker_changelist')}{worker.pk}/take-back/")
     worker.refresh_from_db()
     assert worker.draining_at is None
+
+
+def test_an_action_is_done_to_all_that_match_in_the_background(boss: Client) -> None:
+    job, other = make_job(slug="nightly"), make_run()
+    runs = [make_run(job) for _ in range(3)]
+    url = address(LIST) + "?q=nightly"
+    assert 'name="all_matching"' in boss.get(url).content.decode()
+    boss.post(url, {"action": "cancel_selected", "index": "0", "all_matching": "1"})
+    made = BulkOperation.objects.get()
+    assert (made.total, made.filter, made.by) == (3, "“nightly”", "ada")
+    assert {run.status for run in Run.objects.all()} == {"queued"}
+    assert sweep.run(sweep.database_now())
+    assert set(Run.objects.filter(status="cancelled")) == set(runs)
+    assert Run.objects.get(pk=other.pk).status == "queued"
+
+
+def test_a_priority_for_all_that_match_is_asked_for_first(boss: Client) -> None:
+    make_run()
+    given = {"action": "prioritise_selected", "index": "0", "all_matching": "1"}
+    asked = boss.post(address(LIST), given)
+    assert 'name="all_matching"' in asked.content.decode()
+    assert not BulkOperation.objects.exists()
+    boss.post(address(LIST), {**given, "_confirmed": "yes", "priority": "70"})
+    assert BulkOperation.objects.get().priority == 70
+
+
+def test_all_that_match_needs_an_action_that_the_person_may_do(login: Login) -> None:
+    make_run()
+    viewer = login("runs.view_run")
+    for action in ("cancel_selected", "delete_selected", ""):
+        viewer.post(address(LIST), {"action": action, "index": "0", "all_matching": "1"})
+    assert not BulkOperation.objects.exists()
+
+
+def test_a_lane_is_purged_once_its_name_was_typed(boss: Client) -> None:
+    lane, run = Lane.objects.get(pk="high"), make_run()
+    url = address("runs_lane_purge", lane.pk)
+    assert "Type the lane’s name" in text_of(boss.get(url))
+    boss.post(url, {"_confirmed": "yes", "confirm": "bulk"})
+    assert not BulkOperation.objects.exists()
+    boss.post(url, {"_confirmed": "yes", "confirm": "high"})
+    assert sweep.run(sweep.database_now())
+    assert Run.objects.get(pk=run.pk).status == "cancelled"

@@ -10,8 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from jobs.executors import Failed, Succeeded
-from runs import causes, launch, lifecycle
-from runs.models import Run, TriggerKind
+from runs import causes, launch, lifecycle, sweep
+from runs.models import BulkOperation, Run, TriggerKind
 from tests.factories import claim_one, make_job, make_run, make_slot
 from tests.pages.conftest import Visitor, text, words
 from triggers.models import Kind
@@ -221,3 +221,31 @@ def test_what_people_and_programs_wrote_is_text_and_no_markup(ada: Client) -> No
         page = text(ada.get(path))
         assert evil not in page
     assert "&lt;script&gt;" in page
+
+
+def test_selected_runs_are_acted_on_in_the_background_without_any_script(ada: Client) -> None:
+    chosen, left = [make_run(), make_run()], make_run()
+    page = text(ada.get("/runs/"))
+    assert len(re.findall(r'<input type="checkbox" name="run" value="\d+"', page)) == 3
+    answer = ada.post("/operations/new/", {"act": "cancel", "run": [run.pk for run in chosen]}, follow=True)
+    assert f"#{chosen[0].pk}, #{chosen[1].pk}" in words(answer)
+    assert sweep.run(sweep.database_now())
+    assert set(Run.objects.filter(status="cancelled")) == set(chosen)
+    ada.post("/operations/new/", {"act": "priority", "run": [left.pk], "priority": "70"})
+    assert BulkOperation.objects.latest("pk").priority == 70
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [([], "No run was selected"), (["1; DROP"], "is not the id of a run")]
+)
+def test_nothing_selected_or_nonsense_does_nothing(ada: Client, given: list[str], told: str) -> None:
+    make_run()
+    answer = ada.post("/operations/new/", {"act": "cancel", "run": given, "next": "/runs/"}, follow=True)
+    assert told in words(answer)
+    assert not BulkOperation.objects.exists()
+
+
+def test_who_may_only_look_selects_nothing(reader: Client) -> None:
+    run = make_run()
+    assert 'name="run"' not in text(reader.get("/runs/"))
+    assert reader.post("/operations/new/", {"act": "cancel", "run": [run.pk]}).status_code == 403

@@ -166,3 +166,18 @@ def test_a_lane_is_purged_once_its_name_is_typed(ada: Client, program: Program) 
     assert statuses(waiting, other) == [Status.CANCELLED, Status.QUEUED]
     problem(program.post("/api/lanes/high/purge", {"confirm": "bulk"}), 409, "refused")
     assert read(program.post("/api/lanes/high/purge", {"confirm": "high"}), 202)["total"] == 1
+
+
+def test_runs_are_named_one_by_one_over_the_api(program: Program) -> None:
+    chosen, left = make_run(), make_run()
+    told = read(program.post("/api/runs/cancel", {"runs": [chosen.pk, 123456789]}), 202)
+    assert (told["total"], told["filter"]) == (1, f"#{chosen.pk}, #123456789")
+    assert sweep.run(sweep.database_now())
+    assert statuses(chosen, left) == [Status.CANCELLED, Status.QUEUED]
+
+
+def test_either_a_filter_or_ids_choose_runs(program: Program) -> None:
+    for body in ({}, {"runs": [1], "filter": {"status": "queued"}}):
+        assert "either 'filter' or 'runs'" in str(
+            problem(program.post("/api/runs/cancel", body), 400, "invalid_body")
+        )
