@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
-from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from jobs import parameters
-from runs import error_groups, progress, reports
+from jobs import parameters, priority
+from runs import error_groups, progress, reports, throughput
 from runs.models import Campaign, CampaignPace, Recipient
 from runs.status import Status
 from runs.views import campaign_recipients, live
@@ -23,13 +24,6 @@ EVENTS_SHOWN: Final = 50
 PREVIEWED: Final = 5
 PACES: Final = 60
 HEIGHT: Final = 100
-# Newest starts of each kind that triggers make; not by lane, because kinds have an index.
-_WAITS: Final = """
-    SELECT count(*), percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM started_at - queued_at))
-    FROM unnest(ARRAY['manual', 'remote', 'event']) kind CROSS JOIN LATERAL (
-        SELECT r.started_at, r.queued_at, r.lane FROM runs_run r
-        WHERE r.trigger_kind = kind AND r.trigger_kind <> 'campaign' ORDER BY r.id DESC LIMIT 200) newest
-    WHERE lane = 'high' AND started_at >= queued_at AND started_at BETWEEN %s AND coalesce(%s, now())"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +39,16 @@ class Pace:
     def words(self) -> str:
         """What the bar shows."""
         return f"{self.pace.at:%H:%M:%S}: {self.pace.succeeded} succeeded, {self.pace.failed} failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    """How long runs of the lane high waited that ended while a campaign went on; `until` is None while it does."""
+
+    since: datetime
+    until: datetime | None
+    runs: int
+    p95: float | None
 
 
 def find(number: int) -> Campaign:
@@ -120,15 +124,13 @@ def _shown(request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
         "cancel": user.has_perm(CANCEL_RUN),
         "retry": user.has_perm(RETRY_RUN),
     }
-    waits, p95 = _waits(campaign)
     return {
         "campaign": campaign,
         "shown": Shown(campaign, progress.of_campaign(campaign)),
         "sums": progress.sums(campaign),
         "paces": _paces(campaign),
         "may": may,
-        "waits": waits,
-        "wait_p95": p95,
+        "protection": _waits(campaign),
     }
 
 
@@ -139,7 +141,7 @@ def _prints(context: dict[str, Any]) -> dict[str, str]:
         "head": live.fingerprint(*head),
         "numbers": live.fingerprint(
             seen.runs, seen.launched, seen.running, seen.succeeded, seen.failed, seen.cancelled, seen.skipped,
-            round(seen.rate, 1), campaign.rate_per_second, context["waits"], len(context["paces"]),
+            round(seen.rate, 1), campaign.rate_per_second, context["protection"], len(context["paces"]),
         ),
     }  # fmt: skip
 
@@ -151,22 +153,28 @@ def _poller(context: dict[str, Any]) -> str:
 
 
 def _paces(campaign: Campaign) -> list[Pace]:
-    found = progress.paces(campaign, limit=PACES)
-    highest = max((pace.succeeded + pace.failed for pace in found), default=0) or 1
-    return [
-        Pace(pace, number * 10, pace.succeeded / highest * HEIGHT, pace.failed / highest * HEIGHT)
-        for number, pace in enumerate(found)
-    ]
+    """The newest ten minutes in which runs ended, those ten seconds in which none did left empty."""
+    found = {pace.at: pace for pace in progress.paces(campaign, limit=PACES)}
+    highest = max((pace.succeeded + pace.failed for pace in found.values()), default=0) or 1
+    shown = []
+    for number in range(PACES if found else 0):
+        at = max(found) - (PACES - 1 - number) * progress.BIN
+        pace = found.get(at) or CampaignPace(at=at)
+        shown.append(
+            Pace(pace, number * 10, pace.succeeded / highest * HEIGHT, pace.failed / highest * HEIGHT)
+        )
+    return shown
 
 
-def _waits(campaign: Campaign) -> tuple[int, float | None]:
-    """How many runs of the lane high started meanwhile, and how long all but the slowest twentieth waited."""
+def _waits(campaign: Campaign) -> Protection | None:
+    """How the lane of triggers fared while the campaign went on; None before it began."""
     if campaign.started_at is None:
-        return 0, None
-    with connection.cursor() as cursor:
-        cursor.execute(_WAITS, [campaign.started_at, campaign.finished_at])
-        count, seconds = cursor.fetchone()
-    return int(count), None if seconds is None else float(seconds)
+        return None
+    until = campaign.finished_at or timezone.now()
+    found = throughput.waits(priority.LANES[0], since=campaign.started_at, until=until)
+    return Protection(
+        since=campaign.started_at, until=campaign.finished_at, runs=found.total, p95=found.quantile(0.95)
+    )
 
 
 def _limits(campaign: Campaign) -> dict[str, str]:

@@ -13,8 +13,9 @@ from jobs.models import Job
 from runs import lifecycle, lists, orders, tallies, tending
 from runs.models import Campaign, RecipientList, Run
 from runs.orders import Order
-from tests.factories import claim, make_job, make_run, make_slot, make_user
+from tests.factories import claim, make_job, make_slot, make_user
 from tests.pages.conftest import Visitor, text, words
+from tests.runs.endings import ended_run
 
 pytestmark = pytest.mark.django_db
 
@@ -132,16 +133,17 @@ def test_what_is_wrong_in_the_form_is_said_and_what_was_typed_is_kept(
 
 def test_the_page_shows_numbers_errors_sums_and_recipients(ada: Client, job: Job) -> None:
     campaign = make_campaign(job, 4)
-    slot = make_slot()
-    make_run(job)
-    claim(slot)
+    ended_run(job)
+    tallies.fold()
+    ended_run(job)
     carry_out(failing=1)
     page = words(ada.get(f"/campaigns/{campaign.pk}/"))
     assert "1 failed" in page
     assert "75.00 %" in page
     assert "<strong>ValueError</strong> user … is gone" in page
     assert "sent: 3" in page
-    assert "Meanwhile 1 run of the lane high started" in page
+    assert "Trigger wait p95 = " in page
+    assert "2 runs of the lane high that ended from" in page
     assert "user-3" in page
 
 
