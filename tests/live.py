@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import httpx2
 import psycopg
 import pytest
+from django.db import connection
 
 from config.children import Program, end, start
 from config.port import listen
@@ -152,10 +153,13 @@ class Live:
 
 
 @pytest.fixture(scope="session")
-def live(servers: Servers) -> Iterator[Live]:
-    """The running product; what one test does to it, the others meet."""
-    with psycopg.connect(servers.postgres.url, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {DATABASE}")
+def live(servers: Servers, django_db_setup: None) -> Iterator[Live]:
+    """The running product; what one test does to it, the others meet.
+
+    Its database is migrated already: that `up` migrates an empty one is seen in tests/config/test_up.py.
+    """
+    connection.close()
+    servers.copy_database(connection.settings_dict["NAME"], DATABASE)
     found = Live(
         home=servers.folder / "live",
         log=servers.folder / "live.log",

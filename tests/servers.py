@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
 
+import psycopg
 import pytest
 
 from config.children import Program, end, start, wait_until
 from config.embedded import postgres_binaries, short_base, short_folder, unprivileged_account, valkey_binary
 from config.postgres import Postgres
 from config.valkey import Valkey
+from tests import template
 
 PREFIX = "headway-test-"
 # Durability is off here and nowhere else: these clusters live for one session.
@@ -37,9 +39,11 @@ class Servers:
     valkey: Valkey
     owner: int = field(default_factory=os.getpid)
     processes: dict[str, Popen[bytes]] = field(default_factory=dict)
+    is_migrated: bool = False
 
     def start(self) -> None:
-        """Start both and wait until they answer."""
+        """Start both and wait until they answer; the test database is there already if `is_migrated`."""
+        self.is_migrated = template.copy_to(self.postgres.data)
         building = self.postgres.begin()
         self.start_valkey()
         self.postgres.finish(building)
@@ -58,6 +62,16 @@ class Servers:
     def _run(self, program: Program) -> None:
         with (self.folder / f"{program.name}.log").open("ab") as log:
             self.processes[program.name] = start(program, output=log)
+
+    def copy_database(self, template: str, name: str) -> None:
+        """Makes a database like `template`, from which everybody is thrown out for that."""
+        with psycopg.connect(self.postgres.url, autocommit=True) as admin:
+            # A thread that an earlier test left, such as a slot's reporter, may hold a connection to it still.
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [template]
+            )
+            # Copying files takes a fifth of the work that writing each page to the log does, the default.
+            admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY'.encode())
 
     def kill(self, name: str) -> None:
         """`kill -9` of "postgres" or "valkey"."""
@@ -113,6 +127,13 @@ os.environ.update(
 )
 for name in ("DEBUG", "ALLOWED_HOSTS", "HEADWAY_WEB", "HEADWAY_PORT", "HEADWAY_COMMAND_PROGRAMS"):
     os.environ.pop(name, None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Lets one cluster be made for all workers of pytest-xdist, while they collect their tests."""
+    if not hasattr(config, "workerinput") and getattr(config.option, "numprocesses", None):
+        making = template.begin(SERVERS.folder / "template")
+        config.add_cleanup(lambda: end(making, stop_signal=signal.SIGTERM, seconds=10))
 
 
 @pytest.fixture(scope="session")
