@@ -1,6 +1,7 @@
 """How log lines look: by event name with ids, formatted in this one place."""
 
 import logging
+import re
 from typing import Any
 
 import structlog
@@ -13,6 +14,10 @@ LEVELS = {
     "httpx2": {"level": "WARNING"},
     "httpcore2": {"level": "WARNING"},
 }
+
+
+# A library's message may hold what a stranger has sent: it must not look like another line, or steer a terminal.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class KnownEnd(logging.Filter):
@@ -39,7 +44,11 @@ def logging_settings(*, level: str, style: str) -> dict[str, Any]:
     _configure_structlog(shared)
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
-        "processor": _renderer(style),
+        "processors": [
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _in_one_line,
+            _renderer(style),
+        ],
         "foreign_pre_chain": shared,
     }
     handler = {"class": "logging.StreamHandler", "formatter": "structured", "filters": ["known_end"]}
@@ -66,6 +75,11 @@ def _configure_structlog(shared: list[Any]) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def _in_one_line(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    event["event"] = _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], str(event.get("event", "")))
+    return event
 
 
 def _renderer(style: str) -> Any:
