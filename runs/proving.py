@@ -41,9 +41,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What was seen. `verdict` is a sentence; `holds` says whether the triggers went before the bulk runs."""
+    """What was seen. `verdict` is a sentence; `holds` says whether the triggers went before the bulk runs.
+
+    `beside` is how many triggers were queued while bulk runs were still to start: the others prove nothing.
+    """
 
     waits: Waits | None
+    beside: int
     bulk_ended: int
     bulk_per_second: float | None
     holds: bool
@@ -88,6 +92,7 @@ def judge(plan: Plan, *, bulk: Sequence[Run], triggers: Sequence[Run]) -> Proof:
     begins = [_times(run) for run in bulk if run.started_at]
     stuck = sum(run.started_at is None for run in triggers)
     behind = sum(_is_behind(run, begins, plan.limit_seconds) for run in triggers if run.started_at)
+    beside = _beside(triggers, bulk)
     late = sum(run.wait is not None and run.wait.total_seconds() > plan.limit_seconds for run in triggers)
     left = sum(not run.is_final for run in bulk)
     limit = f"{plan.limit_seconds * 1000:g} ms"
@@ -101,17 +106,29 @@ def judge(plan: Plan, *, bulk: Sequence[Run], triggers: Sequence[Run]) -> Proof:
         )
     elif left:
         verdict = f"Not proved: {left} of {len(bulk)} bulk runs did not end. Is there a worker for bulk?"
+    elif not beside:
+        verdict = (
+            "Not proved: no bulk run was left when the first trigger was queued. Queue more with --bulk."
+        )
     elif late:
         verdict = f"Holds, but {late} triggers waited over {limit} for something else than bulk runs."
     else:
         verdict = f"Proved: no trigger waited longer than {limit}; the bulk runs delayed none of them."
     return Proof(
         waits=_waits(triggers),
+        beside=beside,
         bulk_ended=len(bulk) - left,
         bulk_per_second=_rate(bulk),
-        holds=not (stuck or behind or left),
+        holds=bool(beside) and not (stuck or behind or left),
         verdict=verdict,
     )
+
+
+def _beside(triggers: Sequence[Run], bulk: Sequence[Run]) -> int:
+    if any(run.started_at is None for run in bulk):
+        return len(triggers)
+    last = max(run.started_at for run in bulk if run.started_at)
+    return sum(run.queued_at is not None and run.queued_at < last for run in triggers)
 
 
 def _times(run: Run) -> tuple[datetime, datetime]:

@@ -7,7 +7,10 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from jobs.executors import Succeeded
+from runs import lifecycle, proving
 from runs.models import Run
+from tests.factories import claim, make_run, make_slot
 from tests.site import Site
 
 
@@ -36,11 +39,13 @@ def tagged() -> Sequence[str]:
 def test_triggers_do_not_wait_for_bulk_that_has_workers_of_its_own(open_site: Site) -> None:
     open_site.start_worker("high", lanes="high")
     open_site.start_worker("bulk", lanes="bulk", slots=1)
-    code, said = prove("--bulk=300", "--triggers=5", "--limit=5000")
+    work = ("--job=sleep", '--parameters={"seconds": 0.01}')
+    code, said = prove("--bulk=100", "--triggers=5", "--limit=5000", *work)
     assert code == 0, said
-    assert "300 of 300 runs of noop ended" in said
+    assert "100 of 100 runs of sleep ended" in said
+    assert "5 of 5 runs were queued beside bulk runs" in said
     assert "Proved: no trigger waited longer than 5000 ms" in said
-    assert sorted(tagged()) == ["bulk"] * 300 + ["high"] * 5
+    assert sorted(tagged()) == ["bulk"] * 100 + ["high"] * 5
 
 
 @pytest.mark.slow
@@ -59,6 +64,19 @@ def test_triggers_without_a_worker_prove_nothing(open_site: Site) -> None:
     code, said = prove("--bulk=5", "--triggers=2", "--patience=3")
     assert code == 1
     assert "Not proved: 2 of 2 triggers did not start" in said
+
+
+@pytest.mark.django_db
+def test_triggers_prove_nothing_that_came_when_bulk_was_over() -> None:
+    slot = make_slot()
+    bulk = [make_run(priority=100) for _ in range(2)]
+    lifecycle.settle([(each, Succeeded()) for each in claim(slot, lane="bulk", limit=2)])
+    triggers = [make_run(priority=1)]
+    claim(slot)
+    seen = [[Run.objects.get(pk=run.pk) for run in runs] for runs in (bulk, triggers)]
+    proof = proving.judge(proving.Plan(job=bulk[0].job), bulk=seen[0], triggers=seen[1])
+    assert (proof.beside, proof.holds) == (0, False)
+    assert "no bulk run was left when the first trigger was queued" in proof.verdict
 
 
 @pytest.mark.django_db

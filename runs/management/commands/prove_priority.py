@@ -45,7 +45,10 @@ class Command(BaseCommand):
         )
         if waits := proof.waits:
             told = f"p50 {_ms(waits.p50)}, p95 {_ms(waits.p95)}, max {_ms(waits.most)}"
-            self.stdout.write(f"triggers  {plan.triggers} runs, from queued to started: {told}")
+            self.stdout.write(
+                f"triggers  {proof.beside} of {plan.triggers} runs were queued beside bulk runs"
+            )
+            self.stdout.write(f"          from queued to started: {told}")
         self.stdout.write(proof.verdict)
 
 
