@@ -155,13 +155,13 @@ class Arena:
         """Waits until all runs have ended, at most `seconds`."""
         self.wait_for(lambda: not Run.objects.open().filter(pk__in=self.runs).exists(), seconds=seconds)
 
-    def wait_for(self, condition: Callable[[], bool], *, seconds: float) -> bool:
-        """Asks again and again; says whether it came true in time."""
+    def wait_for(self, condition: Callable[[], bool], *, seconds: float, every: float = 0.1) -> bool:
+        """Asks again and again, `every` so many seconds; says whether it came true in time."""
         until = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > until:
                 return False
-            time.sleep(0.1)
+            time.sleep(every)
         return True
 
     # --- Servers ------------------------------------------------------------------------------------

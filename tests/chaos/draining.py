@@ -25,6 +25,8 @@ PASSWORD: Final = "long enough 1"
 PAUSED_WITHIN: Final = 1.0
 RATE: Final = 50.0
 RATED_SECONDS: Final = 6.0
+# The campaign that is to be cancelled must last until then, however fast the machine is.
+LASTS_SECONDS: Final = 120.0
 
 
 def drained(arena: Arena, sizes: Sizes) -> Row:
@@ -34,11 +36,10 @@ def drained(arena: Arena, sizes: Sizes) -> Row:
     arena.start_web()
     body = written(arena.folder / "people.csv", sizes.drained, kind="csv")
     with Caller(arena.url, arena.key, every=CALL_EVERY) as caller:
+        by_api = Campaign.objects.get(pk=_by_api(arena, body, rate=sizes.drained / LASTS_SECONDS))
         by_page = Campaign.objects.get(pk=_by_page(arena, body))
-        by_api = Campaign.objects.get(pk=_by_api(arena, body))
         wrong = _paused(arena, by_page) + _slowed(arena, by_page) + _resumed(arena, by_page)
-        _tell(arena, by_api, "cancel")
-        _wait_for(arena, by_api, CampaignStatus.CANCELLED)
+        wrong += _cancelled(arena, by_api)
         _wait_for(arena, by_page, CampaignStatus.DONE)
     arena.runs += caller.runs
     arena.wait(seconds=PATIENCE)
@@ -67,14 +68,14 @@ def _by_page(arena: Arena, body: Path) -> int:
         return int(page.url.path.strip("/").rpartition("/")[2])
 
 
-def _by_api(arena: Arena, body: Path) -> int:
+def _by_api(arena: Arena, body: Path, *, rate: float) -> int:
     headers = {
         "Content-Type": KINDS["csv"],
         "Content-Length": str(body.stat().st_size),
         "Idempotency-Key": uuid.uuid4().hex,
         "Authorization": f"Bearer {arena.key}",
     }
-    address = f"{arena.url}/api/campaigns?job={SLUG}&name=by the API"
+    address = f"{arena.url}/api/campaigns?job={SLUG}&name=by the API&rate_per_second={rate:g}"
     answer = httpx2.post(address, content=pieces(body), headers=headers, timeout=PATIENCE)
     assert answer.status_code == 202, answer.text[:500]
     return int(answer.json()["id"])
@@ -92,8 +93,10 @@ def _ask(arena: Arena, method: str, path: str, body: dict[str, float | None]) ->
 
 def _paused(arena: Arena, campaign: Campaign) -> list[str]:
     """Pauses it in full flow; returns what was wrong."""
-    assert arena.wait_for(lambda: _starts(campaign) > 100, seconds=PATIENCE)
+    assert arena.wait_for(lambda: _starts(campaign) > 100, seconds=PATIENCE, every=0.01)
     _tell(arena, campaign, "pause")
+    if not Run.objects.open().filter(campaign=campaign).exists():
+        return ["it was done before it was paused: the row needs more recipients"]
     asked = arena.now()
     time.sleep(4 * PAUSED_WITHIN)
     late = Run.objects.filter(campaign=campaign).aggregate(last=Max("started_at"))["last"]
@@ -120,6 +123,16 @@ def _resumed(arena: Arena, campaign: Campaign) -> list[str]:
     most = min(before + 10 * RATE, campaign.total)  # of a small one not so many are left
     faster = arena.wait_for(lambda: _starts(campaign) >= most, seconds=60)
     return [] if faster else ["it went no faster without a rate"]
+
+
+def _cancelled(arena: Arena, campaign: Campaign) -> list[str]:
+    """Cancels it in full flow, without a rate; returns what was wrong."""
+    before = _starts(campaign)
+    _ask(arena, "PATCH", f"campaigns/{campaign.pk}", {"rate_per_second": None})
+    flows = arena.wait_for(lambda: _starts(campaign) > before + 100, seconds=PATIENCE, every=0.01)
+    _tell(arena, campaign, "cancel")
+    _wait_for(arena, campaign, CampaignStatus.CANCELLED)
+    return [] if flows else ["nothing of it started before its cancel"]
 
 
 def _starts(campaign: Campaign) -> int:
