@@ -94,7 +94,7 @@ def test_runs_of_a_paused_job_wait_and_go_on_when_the_pause_has_ended() -> None:
     Job.objects.filter(pk=job.pk).update(status="paused", paused_until=timezone.now() + timedelta(hours=1))
     slot = make_slot()
     assert claim(slot) == []
-    Job.objects.filter(pk=job.pk).update(paused_until=timezone.now() - timedelta(seconds=1))
+    Job.objects.filter(pk=job.pk).update(paused_until=timezone.now() - timedelta(hours=1))
     assert len(claim(slot)) == 1
 
 
