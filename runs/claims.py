@@ -1,16 +1,12 @@
 """A claim: the right to carry one run out, and all that is needed to do so."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, Final
 
 from jobs.retry import RetryPolicy
-
-# A chunk's runs are mostly of one job: what is the same for all of them is read once.
-_shared = lru_cache(maxsize=256)(json.loads)
 
 
 @lru_cache(maxsize=256)
@@ -54,9 +50,6 @@ class Claim:
     trigger_kind: str
     parameters: Mapping[str, Any]
     context: Mapping[str, Any]
-    tags: Sequence[str]
-    created_at: datetime
-    deadline_at: datetime | None
     job_id: int
     slug: str
     executor: str
@@ -66,23 +59,47 @@ class Claim:
     circuit_target: str | None
     retry_policy: RetryPolicy
 
-    @classmethod
-    def of(cls, row: dict[str, Any]) -> Self:
-        """The claim that a row of `runs_claim` is; raises KeyError for another row."""
-        policy = _policy(
-            row["max_attempts"],
-            row.pop("retry_first_delay_seconds"),
-            row.pop("retry_longest_delay_seconds"),
-            row.pop("retry_factor"),
-            row.pop("retry_jitter"),
+
+# What is the same for all runs of a job, as one value: it is written and read once a chunk.
+JOB: Final = """jsonb_build_array(j.slug, j.executor, j.configuration, j.schema, j.timeout_seconds, j.circuit_target,
+    j.retry_first_delay_seconds, j.retry_longest_delay_seconds, j.retry_factor, j.retry_jitter)"""
+
+
+def columns_of(token: str, job: str) -> str:
+    """The columns of a claim on the run r, whose token and what its job says (`JOB`) are the given SQL."""
+    return f"""r.id, {token}, r.attempt, r.max_attempts, r.failed_attempts, r.trigger_kind, r.parameters, r.context,
+        r.job_id, {job}"""
+
+
+def claims_of(rows: Iterable[tuple[Any, ...]]) -> list[Claim]:
+    """The claims that rows of `columns_of` are, in the order in which they are to begin, which is theirs.
+
+    What a job says need stand in its first row only.
+    """
+    jobs: dict[int, list[Any]] = {}
+    claims = []
+    for number, token, attempt, most, failed, kind, parameters, context, job_id, told in rows:
+        if told is not None:
+            jobs[job_id] = json.loads(told)
+        slug, executor, configuration, schema, timeout, target, *delays = jobs[job_id]
+        claims.append(
+            Claim(
+                id=number,
+                token=token,
+                attempt=attempt,
+                max_attempts=most,
+                failed_attempts=failed,
+                trigger_kind=kind,
+                parameters={} if parameters == "{}" else json.loads(parameters),
+                context={} if context == "{}" else json.loads(context),
+                job_id=job_id,
+                slug=slug,
+                executor=executor,
+                configuration=configuration,
+                schema=schema,
+                timeout_seconds=timeout,
+                circuit_target=target,
+                retry_policy=_policy(most, *delays),
+            )
         )
-        for name in ("parameters", "context"):
-            row[name] = {} if row[name] == "{}" else json.loads(row[name])
-        for name in ("configuration", "schema"):
-            row[name] = _shared(row[name])
-        return cls(retry_policy=policy, **row)
-
-
-def claims_of(rows: Iterable[dict[str, Any]]) -> list[Claim]:
-    """The claims that rows of `runs_claim` are, in the order in which they are to begin."""
-    return sorted(map(Claim.of, rows), key=lambda claim: claim.token)
+    return claims

@@ -19,11 +19,10 @@ from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connec
 from psycopg.pq import TransactionStatus
 
 from jobs import executors
-from jobs.executors import Cancelled, Failed, Launch, Outcome
+from jobs.executors import Cancelled, Failed, Launch, Outcome, timer
 from runs import dispatch, followers, lifecycle, statements, workers
 from runs.attempts import AttemptContext, current
 from runs.claims import Claim, Wish
-from runs.models import run_name
 from runs.moves import Moved
 from runs.settlements import Span
 from runs.share import Share
@@ -181,6 +180,7 @@ def _carry_out(claims: Sequence[Claim]) -> tuple[int, Slice]:
     done = 0
     cancelled: set[int] = set()
     while True:
+        timer.renew()
         ended = [_attempt(claim, is_cancelled=claim.id in cancelled) for claim in begun]
         last = Slice(ended, alone=len(claims) == 1)
         done += len(ended)
@@ -220,11 +220,16 @@ def _attempt(claim: Claim, *, is_cancelled: bool) -> Ended:
     ended = time.monotonic()
     _close_what_was_left_open()
     _pace.note(claim.job_id, ended - began)
+    if context.has_words():
+        _store_words(context)
+    return claim, outcome, began, ended
+
+
+def _store_words(context: AttemptContext) -> None:
     try:
         _insist(context.flush)
     except (OperationalError, InterfaceError) as error:
-        log.error("log_not_stored", run_id=claim.id, error=str(error).strip())
-    return claim, outcome, began, ended
+        log.error("log_not_stored", run_id=context.run_id, error=str(error).strip())
 
 
 def _close_what_was_left_open() -> None:
@@ -280,8 +285,7 @@ def _spans(last: Slice) -> dict[int, Span]:
     """When the attempts began and ended, seen from now, because the clock that counts is the database's."""
     now = time.monotonic()
     return {
-        claim.id: Span(started_ago=None if last.alone else now - began, ended_ago=now - end)
-        for claim, _, began, end in last.ended
+        claim.id: Span(None if last.alone else now - began, now - end) for claim, _, began, end in last.ended
     }
 
 
@@ -309,9 +313,6 @@ def _execute(claim: Claim, context: AttemptContext) -> Outcome:
 def _launch(claim: Claim) -> Launch:
     return Launch(
         run_id=claim.id,
-        run_name=run_name(
-            kind=claim.trigger_kind, slug=claim.slug, created_at=claim.created_at, number=claim.id
-        ),
         job=claim.slug,
         executor=claim.executor,
         configuration=claim.configuration,

@@ -7,7 +7,6 @@ that it ends is said in `runs.moves`. Times are the database's.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from operator import itemgetter
 from typing import Any, Final
 
 from django.conf import settings
@@ -16,16 +15,17 @@ from django.db.models import QuerySet
 
 from jobs.executors import Cancelled, Failed, Outcome, Succeeded
 from runs import circuits
-from runs.claims import Claim, Wish, claims_of
+from runs.claims import JOB, Claim, Wish, claims_of, columns_of
 from runs.models import Run
 from runs.moves import Moved, move, moved_of, moving
 from runs.plain import plain
-from runs.settlements import Span, entry
-from runs.statements import Statement, planned, together
+from runs.settlements import Span, columns
+from runs.statements import Statement, planned, planned_tuples, together_tuples
 
 # What it does to the rows stands in the migration that makes the function.
-_SETTLING: Final = moving("SELECT {columns} FROM runs_settle(%s::jsonb) r")
-_TURN: Final = "SELECT * FROM runs_turn(%s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s)"
+_SETTLING: Final = moving(
+    "SELECT {columns} FROM runs_settle(%s::bigint[], %s::bigint[], %s::float8[], %s::float8[], %s::jsonb[]) r"
+)
 
 # The attempt that ends here, as an entry of `Run.attempts`; the names in braces are SQL.
 _ATTEMPT = """jsonb_build_array(jsonb_build_object(
@@ -37,6 +37,14 @@ _LOST_ERROR = """jsonb_build_object('type', 'WorkerLost', 'traceback', '', 'mess
 _LOST = _ATTEMPT.format(attempt="x.attempt", outcome="'lost'", error=_LOST_ERROR)
 
 
+# What the job says stands only where another job's run, or none, came before.
+_FIRST: Final = "CASE WHEN r.job_id IS DISTINCT FROM lag(r.job_id) OVER (ORDER BY r.token) THEN {} END"
+_CLAIMING: Final = f"""SELECT {columns_of("r.token", _FIRST.format(JOB.replace("j.", "r.")))}
+    FROM runs_claim(%s, %s, %s, %s, %s, %s, %s) r ORDER BY r.token"""
+_TURN: Final = f"""SELECT {columns_of("r.token", JOB.replace("j.", "r."))}
+    FROM runs_turn(%s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s) r"""
+
+
 def claim(wish: Wish) -> list[Claim]:
     """Takes the lane's best startable runs for a slot: by priority, which grows
     with the time they have waited (`runs_urgency`), then by age.
@@ -45,7 +53,7 @@ def claim(wish: Wish) -> list[Claim]:
     it begins them (`runs.workers.announce`). What may start is decided by the view `runs_gate`, which
     `runs.why` words. Nothing is taken for a process whose worker has lost its lease or is stopping.
     """
-    (rows,) = together(_claiming(wish))
+    (rows,) = together_tuples(_claiming(wish))
     return claims_of(rows)
 
 
@@ -53,14 +61,11 @@ def _claiming(wish: Wish) -> Statement:
     begun = wish.limit if wish.begun is None else wish.begun
     aging = (settings.AGING_SECONDS, settings.AGING_LIMIT)
     arguments = [wish.lane, wish.limit, begun, wish.process_id, wish.worker, *aging]
-    return "SELECT * FROM runs_claim(%s, %s, %s, %s, %s, %s, %s)", arguments
+    return _CLAIMING, arguments
 
 
-_HELD = """
-    SELECT r.id, r.claim_token AS token, r.attempt, r.max_attempts, r.failed_attempts, r.trigger_kind,
-        r.parameters, r.context, r.tags, r.created_at, r.deadline_at, j.id AS job_id, j.slug, j.executor,
-        j.configuration, j.schema, j.timeout_seconds, j.retry_first_delay_seconds,
-        j.retry_longest_delay_seconds, j.retry_factor, j.retry_jitter, j.circuit_target
+_HELD: Final = f"""
+    SELECT {columns_of("r.claim_token", JOB)}
     FROM runs_run r JOIN jobs_job j ON j.id = r.job_id
     WHERE r.id = %s AND r.claim_token = %s AND r.status = 'running'"""
 
@@ -80,7 +85,7 @@ def held(run_id: int, *, token: int) -> Claim | None:
     A run of a chunk has no start before its slot settles it, so it is given one here: its attempt is to be seen.
     """
     planned(_BEGIN, [run_id, token])
-    claims = claims_of(planned(_HELD, [run_id, token]))
+    claims = claims_of(planned_tuples(_HELD, [run_id, token]))
     return claims[0] if claims else None
 
 
@@ -100,7 +105,7 @@ def settle(
     together; without it they began when claimed and end now. Returns what was really moved.
     """
     settled = list(settled)
-    (rows,) = together(_settling(settled, spans or {}))
+    (rows,) = together_tuples(_settling(settled, spans or {}))
     moved = moved_of(rows)
     _note_calls(settled, moved)
     return moved
@@ -118,7 +123,7 @@ def settle_and_claim(
         return turn
     if any(claim.circuit_target is not None for claim, _ in settled):
         return settle(settled, spans=spans), claim(wish)
-    settlements, claims = together(_settling(settled, spans), _claiming(wish))
+    settlements, claims = together_tuples(_settling(settled, spans), _claiming(wish))
     return moved_of(settlements), claims_of(claims)
 
 
@@ -131,7 +136,7 @@ def _turn(
         return None
     result = None if outcome.result is None else json.dumps(plain(outcome.result))
     slot = (wish.lane, wish.process_id, wish.worker, settings.AGING_SECONDS, settings.AGING_LIMIT)
-    (rows,) = together((_TURN, [claim.id, claim.token, result, span.ended_ago, *slot]))
+    (rows,) = together_tuples((_TURN, [claim.id, claim.token, result, span.ended_ago, *slot]))
     if not rows:
         return None
     moved = Moved(
@@ -168,9 +173,7 @@ def _note_calls(settled: Iterable[tuple[Claim, Outcome]], moved: Iterable[Moved]
 
 
 def _settling(settled: Iterable[tuple[Claim, Outcome]], spans: Mapping[int, Span]) -> Statement:
-    entries = [entry(claim, outcome, spans.get(claim.id, Span())) for claim, outcome in settled]
-    entries.sort(key=itemgetter("id"))  # whoever locks several rows locks them in this order
-    return _SETTLING, [json.dumps(entries)]
+    return _SETTLING, columns(settled, spans)
 
 
 def give_back(held: Iterable[tuple[int, int]]) -> list[Moved]:

@@ -7,18 +7,19 @@ be told of it (`runs.telling`). Used by `runs.lifecycle` only.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from notifications import outbox
 from runs import holding
-from runs.statements import Rows, planned
+from runs.statements import Tuples, planned_tuples
 from runs.status import FINAL
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
-    """What a move left behind: who was moved, to which status, in which lane; `followed`: somebody waits for it."""
+class Moved(NamedTuple):
+    """What a move left behind: who was moved, to which status, in which lane; `followed`: somebody waits for it.
+
+    In the order in which `moving` gives it.
+    """
 
     id: int
     job_id: int
@@ -26,8 +27,8 @@ class Moved:
     lane: str
     attempt: int
     cancel_requested: bool
-    followed: bool
     concurrency_key: str | None
+    followed: bool
 
 
 FINAL_WORDS = ", ".join(f"'{status.value}'" for status in FINAL)
@@ -47,8 +48,8 @@ _MOVING = f"""
         INSERT INTO runs_tallydelta (job_id, trigger_id, campaign_id, trigger_kind, lane, status, runs, timed,
                                      duration_seconds, wait_seconds, waits, durations, last_run_id, last_run_at)
         SELECT job_id, trigger_id, campaign_id, trigger_kind, lane, status, count(*), count(started_at),
-               coalesce(sum(extract(epoch FROM finished_at - started_at)), 0),
-               coalesce(sum(extract(epoch FROM started_at - queued_at)) FILTER (WHERE started_at >= queued_at), 0),
+               coalesce(date_part('epoch', sum(finished_at - started_at)), 0),
+               coalesce(date_part('epoch', sum(started_at - queued_at) FILTER (WHERE started_at >= queued_at)), 0),
                coalesce(array_agg(runs_bucket(started_at - queued_at)) FILTER (WHERE started_at >= queued_at), '{{}}'),
                coalesce(array_agg(runs_bucket(finished_at - started_at)) FILTER (WHERE started_at IS NOT NULL), '{{}}'),
                max(id), max(finished_at)
@@ -58,13 +59,15 @@ _MOVING = f"""
         INSERT INTO runs_resultsum (campaign_id, field, sum, runs)
         SELECT campaign_id, key, sum((value #>> '{{}}')::float8), count(*)
         FROM moved, jsonb_each(result)
-        WHERE CASE WHEN jsonb_typeof(value) = 'number'
+        WHERE result IS NOT NULL AND CASE WHEN jsonb_typeof(value) = 'number'
             THEN length(key) <= 60 AND length(value #>> '{{}}') <= {_DIGITS} END
         GROUP BY campaign_id, key),
     ended AS (
         INSERT INTO runs_ending (run_id)
         SELECT id FROM moved
-        WHERE status IN ({FINAL_WORDS}) AND job_id IN (SELECT job_id FROM triggers_upstream)
+        WHERE status IN ({FINAL_WORDS}) AND job_id = ANY(ARRAY(
+            SELECT watched.job_id FROM triggers_upstream watched
+            WHERE watched.job_id IN (SELECT DISTINCT job_id FROM moved)))
         RETURNING run_id),
     noted AS ({outbox.ENDED})
     SELECT id, job_id, status, lane, attempt, cancel_requested, concurrency_key,
@@ -79,12 +82,12 @@ def moving(moved: str) -> str:
 
 def move(update: str, arguments: Sequence[Any]) -> list[Moved]:
     """Runs `update`, an UPDATE of runs_run as r without RETURNING; returns the runs that it really moved."""
-    return moved_of(planned(moving(update + " RETURNING {columns}"), arguments))
+    return moved_of(planned_tuples(moving(update + " RETURNING {columns}"), arguments))
 
 
-def moved_of(rows: Rows) -> list[Moved]:
+def moved_of(rows: Tuples) -> list[Moved]:
     """The runs that rows of a `moving` statement tell of; who waits for their concurrency keys is called back."""
-    moved = [Moved(**row) for row in rows]
+    moved = list(map(Moved._make, rows))
     holding.release(
         Counter(
             (run.job_id, run.concurrency_key)

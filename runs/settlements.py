@@ -1,9 +1,10 @@
 """What an attempt's outcome means for its run, in the words of `runs_settle`, which writes it."""
 
+import json
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 from jobs import retry
 from jobs.executors import Cancelled, Failed, Outcome, Submitted, Succeeded, Waiting
@@ -11,26 +12,52 @@ from runs.claims import Claim
 from runs.plain import plain
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Span(NamedTuple):
     """When an attempt began and ended, in seconds before its settlement; None: it began when claimed."""
 
     started_ago: float | None = None
     ended_ago: float = 0.0
 
 
-def entry(claim: Claim, outcome: Outcome, span: Span) -> dict[str, Any]:
-    """The entry of one settled attempt; what it leaves out is NULL."""
-    told = {"id": claim.id, "token": claim.token, "ended_ago": span.ended_ago, **_told(claim, outcome)}
-    if span.started_ago is not None:
-        told["started_ago"] = span.started_ago
-    return told
+_AT_ONCE: Final = Span()
 
 
-def _told(claim: Claim, outcome: Outcome) -> Mapping[str, Any]:
+def columns(settled: Iterable[tuple[Claim, Outcome]], spans: Mapping[int, Span]) -> list[str]:
+    """The arguments of `runs_settle`, as PostgreSQL writes arrays: one entry for each attempt.
+
+    `spans` is by run id. Whoever locks several rows locks them in the order of their ids.
+    """
+    entries = sorted(
+        [
+            (claim.id, claim.token, *spans.get(claim.id, _AT_ONCE), _told(claim, outcome))
+            for claim, outcome in settled
+        ],
+        key=itemgetter(0),
+    )
+    *numbers, told = zip(*entries, strict=True) if entries else [()] * 5
+    return [*map(_numbers, numbers), _documents(told) if any(told) else "{}"]
+
+
+def _numbers(values: Iterable[float | None]) -> str:
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
+def _documents(values: Iterable[Mapping[str, Any] | None]) -> str:
+    return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}"
+
+
+def _quoted(value: Mapping[str, Any]) -> str:
+    text = json.dumps({name: item for name, item in value.items() if item is not None})
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _told(claim: Claim, outcome: Outcome) -> Mapping[str, Any] | None:
+    """What there is to tell; of a success without a result, as most of a chunk are, nothing."""
     match outcome:
+        case Succeeded(result=None):
+            return None
         case Succeeded():
-            return {"status": "succeeded", "outcome": "succeeded", "result": plain(outcome.result)}
+            return {"outcome": "succeeded", "result": plain(outcome.result)}
         case Cancelled():
             return {"status": "cancelled", "outcome": "cancelled"}
         case Waiting():

@@ -2,19 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psycopg
 from django.conf import settings
 from django.db import connection
-from psycopg.rows import dict_row
+from psycopg.rows import RowFactory, dict_row, tuple_row
 
 # Django switches prepared statements off. With a number that no statement reaches by being repeated, those of
 # this module are prepared, and no other.
 _NEVER_BY_ITSELF: Final = 1_000_000_000
 
+Answer = TypeVar("Answer")
 Statement = tuple[str, Sequence[Any] | Mapping[str, Any]]
 Rows = list[dict[str, Any]]
+# For whoever takes hundreds of rows: to make a dictionary of each costs as much as to read it.
+Tuples = list[tuple[Any, ...]]
 
 
 def planned(statement: str, arguments: Sequence[Any]) -> Rows:
@@ -23,7 +26,16 @@ def planned(statement: str, arguments: Sequence[Any]) -> Rows:
     Values are bound by the server, so a literal percent sign is written twice and a parameter may need a
     cast. Raises Django's database errors.
     """
-    with connection.wrap_database_errors, psycopg.Cursor(_raw(), row_factory=dict_row) as cursor:
+    return _planned(statement, arguments, dict_row)
+
+
+def planned_tuples(statement: str, arguments: Sequence[Any]) -> Tuples:
+    """As `planned`, without names."""
+    return _planned(statement, arguments, tuple_row)
+
+
+def _planned(statement: str, arguments: Sequence[Any], rows: RowFactory[Answer]) -> list[Answer]:
+    with connection.wrap_database_errors, psycopg.Cursor(_raw(), row_factory=rows) as cursor:
         return cursor.execute(statement, arguments).fetchall()
 
 
@@ -34,9 +46,18 @@ def together(*statements: Statement) -> list[Rows]:
     walk through `runs_run` belongs into a function that forbids it (`runs_claim`, `runs_settle`). Values are
     bound as by `planned`. Raises Django's database errors.
     """
+    return _together(statements, dict_row)
+
+
+def together_tuples(*statements: Statement) -> list[Tuples]:
+    """As `together`, without names."""
+    return _together(statements, tuple_row)
+
+
+def _together(statements: Sequence[Statement], rows: RowFactory[Answer]) -> list[list[Answer]]:
     with connection.wrap_database_errors:
         raw = _raw()
-        cursors = [psycopg.Cursor(raw, row_factory=dict_row) for _ in statements]
+        cursors = [psycopg.Cursor(raw, row_factory=rows) for _ in statements]
         with raw.pipeline() if len(statements) > 1 else nullcontext():
             for cursor, (statement, arguments) in zip(cursors, statements, strict=True):
                 cursor.execute(statement, arguments, prepare=True)

@@ -11,7 +11,8 @@ FailureReason = Literal["error", "timeout", "broken"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Nobody changes a launch, but to have Python see to that would double what it takes to make one.
+@dataclass(slots=True, kw_only=True)
 class Launch:
     """One attempt to carry out, as plain data: an executor never sees a row.
 
@@ -20,7 +21,6 @@ class Launch:
     """
 
     run_id: int
-    run_name: str
     job: str
     executor: str
     configuration: Mapping[str, Any]

@@ -3,10 +3,9 @@
 import io
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import RLock
-from typing import IO, Any, Final, cast
+from types import TracebackType
+from typing import IO, Any, Final, Self, cast
 
 from django.conf import settings
 
@@ -23,39 +22,91 @@ _LEVELS: Final = (
     (logging.INFO, "info"),
     (0, "debug"),
 )
+# Threads of a job may print at once, the first word too.
+_making: Final = RLock()
 
 
-@contextmanager
-def captured(context: JobContext) -> Iterator[None]:
+class captured:  # noqa: N801 - used as `with captured(context):`; a generator costs as much as many a job
     """While it lasts, stdout, stderr and logging go to `context.log`; afterwards all is as it was."""
-    streams = sys.stdout, sys.stderr
-    root = logging.getLogger()
-    level = root.level
-    outputs = [_Output(context, STDOUT_LEVEL), _Output(context, STDERR_LEVEL)]
-    sys.stdout, sys.stderr = (
-        io.TextIOWrapper(cast(IO[bytes], output), "utf-8", "backslashreplace", write_through=True)
-        for output in outputs
-    )
-    _handler.context = context
-    root.addHandler(_handler)
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = streams
-        root.removeHandler(_handler)
+
+    def __init__(self, context: JobContext) -> None:
+        self._context = context
+
+    def __enter__(self) -> Self:
+        self._before = sys.stdout, sys.stderr
+        root = logging.root
+        self._level = root.level
+        self._streams = _Stream(self._context, STDOUT_LEVEL), _Stream(self._context, STDERR_LEVEL)
+        sys.stdout, sys.stderr = cast(tuple[io.TextIOBase, io.TextIOBase], self._streams)
+        _handler.context = self._context
+        # As `addHandler` does, without its lock: who logs takes none to look through the list either.
+        root.handlers.append(_handler)
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        sys.stdout, sys.stderr = self._before
+        root = logging.root
+        if _handler in root.handlers:  # job code may have set logging up anew
+            root.handlers.remove(_handler)
         _handler.context = None
-        if root.level != level:  # it makes logging forget what it knows of every logger
-            root.setLevel(level)
-        for output in outputs:
-            output.finish()
+        if root.level != self._level:  # it makes logging forget what it knows of every logger
+            root.setLevel(self._level)
+        for stream in self._streams:
+            stream.finish()
+
+
+class _Stream:
+    """A text stream like stdout that is made when it is first used: most jobs print nothing, and making it takes
+    longer than many a job."""
+
+    def __init__(self, context: JobContext, level: str) -> None:
+        self._context, self._level = context, level
+        self._output: _Output | None = None
+        self._text: io.TextIOWrapper | None = None
+        self._is_finished = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._made(), name)
+
+    def __enter__(self) -> io.TextIOWrapper:
+        return self._made().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._made().__exit__(*error)
+
+    def __iter__(self) -> Any:
+        return iter(self._made())
+
+    def _made(self) -> io.TextIOWrapper:
+        with _making:
+            if self._text is None:
+                self._output = _Output(self._context, self._level)
+                if self._is_finished:
+                    self._output.finish()
+                raw = cast(IO[bytes], self._output)
+                self._text = io.TextIOWrapper(raw, "utf-8", "backslashreplace", write_through=True)
+            return self._text
+
+    def finish(self) -> None:
+        """Its attempt is over. A thread that outlives its job may still hold it; its words belong to no run."""
+        self._is_finished = True
+        with _making:
+            if self._output is not None:
+                self._output.finish()
+
+
+io.TextIOBase.register(_Stream)
 
 
 class _Output(io.RawIOBase):
     def __init__(self, context: JobContext, level: str) -> None:
         self._context, self._level = context, level
-        self._lines: Lines | None = (
-            None  # most jobs print nothing, and making it takes longer than many a job
-        )
+        self._lines = Lines(self._emit, limit=settings.LOG_LINE_LIMIT)
         self._lock = RLock()  # threads of the job may print at once
         self._finished = False
 
@@ -63,22 +114,19 @@ class _Output(io.RawIOBase):
         return True
 
     def write(self, data: Any, /) -> int:
-        # A thread that outlives its job may still hold this stream; its words belong to no run.
         with self._lock:
             if not self._finished:
-                if self._lines is None:
-                    self._lines = Lines(self._emit, limit=settings.LOG_LINE_LIMIT)
                 self._lines.feed(bytes(data))
         return memoryview(data).nbytes
 
     def flush(self) -> None:
         with self._lock:
-            if not self._finished and self._lines is not None:
+            if not self._finished:
                 self._lines.pause()
 
     def finish(self) -> None:
         with self._lock:
-            if self._lines is not None:
+            if not self._finished:
                 self._lines.close()
             self._finished = True
 

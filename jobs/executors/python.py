@@ -16,6 +16,19 @@ from jobs.faults import Fault
 from jobs.registry import JobDefinition
 
 
+class _Forks:
+    """How many forks lie between this process and that which first loaded this."""
+
+    generation = 0
+
+    def count(self) -> None:
+        self.generation += 1
+
+
+_forks: Final = _Forks()
+os.register_at_fork(after_in_child=_forks.count)
+
+
 class PythonExecutor:
     """Configuration: `{}` for the function that was declared with the job's slug, or `{"function": slug}`."""
 
@@ -71,11 +84,11 @@ def run_here(definition: JobDefinition, launch: Launch, context: JobContext) -> 
 def _call(definition: JobDefinition, launch: Launch, attempt: Attempt) -> Any:
     arguments = definition.arguments(launch.parameters)
     context = (attempt,) if definition.takes_context else ()
-    process = os.getpid()
+    generation = _forks.generation
     try:
         return definition.function(*context, **arguments)
     finally:
-        if os.getpid() != process:
+        if _forks.generation != generation:
             # The code forked, and its child came back too: it holds copies of our connections, and would end the
             # run a second time and go on as a slot.
             os._exit(0)

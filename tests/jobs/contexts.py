@@ -57,7 +57,6 @@ def a_launch(
     """The launch of attempt 2 of run 7."""
     return Launch(
         run_id=7,
-        run_name=f"triggered_{job}_1700000000_7",
         job=job,
         executor=executor,
         configuration=configuration or {},

@@ -434,7 +434,7 @@ def test_a_run_of_a_chunk_that_is_ended_in_its_slots_place_shows_its_attempt() -
     (attempt,) = run.history()
     assert (run.attempt, run.failed_attempts, attempt["outcome"]) == (1, 1, "timeout")
     assert run.started_at is not None
-    assert claimed.created_at <= run.started_at <= timezone.now()
+    assert run.created_at <= run.started_at <= timezone.now()
 
 
 def test_an_announced_run_that_was_lost_shows_that_attempt_and_no_other() -> None:
