@@ -18,6 +18,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from runs import firing, restored, sending, sweep
+from runs.ahead import Ahead
 from runs.models import Heartbeat
 
 log = structlog.get_logger(__name__)
@@ -40,6 +41,7 @@ class Clock(threading.Thread):
         self.beat_name = beat_name
         self.forget_at = datetime.min.replace(tzinfo=UTC)
         self.knows_database = False
+        self.ahead = Ahead()
 
     def run(self) -> None:
         """Ticks for ever."""
@@ -60,16 +62,21 @@ class Clock(threading.Thread):
 
     def tick(self, now: datetime) -> datetime:
         """Fires and says that this beat lives; returns when to tick again."""
-        Heartbeat.objects.update_or_create(name=self.beat_name, defaults={"at": now, "detail": _identity()})
         if not self.knows_database:
+            self.ahead = Ahead()
             restored.look()
             self.knows_database = True
+        self.ahead.fire(now)
+        Heartbeat.objects.update_or_create(name=self.beat_name, defaults={"at": now, "detail": _identity()})
         while firing.fire_due(now) >= firing.PORTION:
             now = sweep.database_now()
         if now > self.forget_at:
             self.forget_at = now + FORGET_AFTER
             Heartbeat.objects.filter(name__startswith=f"{NAME}:", at__lt=now - FORGET_AFTER).delete()
-        return firing.next_due(now, within=TICK)
+        wake_at = firing.next_due(now, within=TICK)
+        while sweep.database_now() < wake_at and self.ahead.prepare(now):
+            pass
+        return wake_at
 
 
 class Scheduler(DatabaseScheduler):

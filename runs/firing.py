@@ -46,7 +46,17 @@ _READ = (
         "finish_within_seconds",
     ),
     *("starts_at", "ends_at", "paused_at", "paused_by", "paused_reason", "paused_until"),
-    *("condition", "needs", "since", "window_minutes", "wait_until", "wait_minutes", "next_slot"),
+    *(
+        "condition",
+        "needs",
+        "since",
+        "window_minutes",
+        "wait_until",
+        "wait_minutes",
+        "next_slot",
+        "next_run_at",
+    ),
+    "version",
 )
 _BEGIN = Coalesce("replan_from", "created_at")
 _PLAN = """
@@ -143,7 +153,7 @@ def _halving(
 ) -> None:
     try:
         with transaction.atomic():
-            act(_loaded(ids))
+            act(loaded(ids))
     except (OperationalError, InterfaceError):
         raise  # the database, not a schedule: all of it is done again
     except Exception as error:  # a schedule that cannot be fired must not hold up the others
@@ -156,7 +166,7 @@ def _halving(
         give_up(ids[0], error)
 
 
-def _loaded(ids: Sequence[int]) -> list[Trigger]:
+def loaded(ids: Sequence[int]) -> list[Trigger]:
     """The schedules in their order, each with its job; schedules of one job share it."""
     found = {trigger.pk: trigger for trigger in Trigger.objects.only(*_READ).filter(pk__in=any_of(ids))}
     jobs = Job.objects.in_bulk({trigger.job_id for trigger in found.values()})
@@ -172,7 +182,7 @@ def _replan(triggers: Sequence[Trigger]) -> None:
     begins = dict(
         Trigger.objects.filter(pk__in=any_of(trigger.pk for trigger in triggers)).values_list("pk", _BEGIN)
     )
-    _plan([_planned(trigger, after=begins[trigger.pk]) for trigger in triggers])
+    _plan([planned(trigger, after=begins[trigger.pk]) for trigger in triggers])
 
 
 def _fire(triggers: Sequence[Trigger], now: datetime) -> None:
@@ -191,8 +201,7 @@ def _fire(triggers: Sequence[Trigger], now: datetime) -> None:
     fired = {entry.trigger.pk for entry in fresh if entry.run_id is not None}
     _plan(
         [
-            _planned(trigger, after=behind[trigger.pk])
-            | {"last_run_at": now if trigger.pk in fired else None}
+            planned(trigger, after=behind[trigger.pk]) | {"last_run_at": now if trigger.pk in fired else None}
             for trigger in triggers
         ]
     )
@@ -243,7 +252,7 @@ def _calendars(triggers: Sequence[Trigger]) -> dict[int, list[Calendar]]:
 # --- Plans --------------------------------------------------------------------------------------------
 
 
-def _planned(trigger: Trigger, *, after: datetime) -> dict[str, Any]:
+def planned(trigger: Trigger, *, after: datetime) -> dict[str, Any]:
     """When the schedule fires next, as `_PLAN` stores it."""
     slot = schedules.next_slot(trigger, after=after)
     return {
@@ -266,11 +275,11 @@ def _pass_over(pk: int, error: Exception, now: datetime) -> None:
     """Enters the slot with what went wrong, and goes on with the next."""
     try:
         with transaction.atomic():
-            (trigger,) = _loaded([pk])
+            (trigger,) = loaded([pk])
             due = trigger.next_slot or now
             entry = Entry(trigger=trigger, slot=due, outcome=Outcome.SKIPPED, reason=_told(error))
             ledger.enter(ledger.undecided([entry]))
-            _plan([_planned(trigger, after=max(due, now))])
+            _plan([planned(trigger, after=max(due, now))])
     except (OperationalError, InterfaceError):
         raise
     except Exception as again:

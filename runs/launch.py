@@ -6,7 +6,7 @@ the hint to the workers goes out after the commit. After that the run cannot be 
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
@@ -57,8 +57,10 @@ __all__ = [
     "launch",
     "launch_many",
     "launch_or_skip",
+    "launch_prepared",
     "launch_recipients",
     "merged_parameters",
+    "prepare",
     "record",
     "retry",
     "retry_recipients",
@@ -98,31 +100,68 @@ def launch_many(wanted: Sequence[tuple[Job, Cause]]) -> list[int | LaunchRefused
     of the database means that none was. What `launch` does for API keys and dedup keys it does here, one by one.
     """
     answers: list[int | LaunchRefused | InvalidParameters] = [0] * len(wanted)
-    rows, jobs = [], {job.pk: job for job, _ in wanted}
-    checkers = {pk: job_parameters.checker(job.schema) for pk, job in jobs.items()}
-    groups = _groups(jobs.values())
+    rows = []
     with transaction.atomic():
-        for place, (job, cause) in enumerate(wanted):
-            try:
-                merged = _checked(job, cause, checkers[job.pk])
-                if cause.api_key is not None or key_of(job.dedup_key_template, merged) is not None:
-                    answers[place] = launch(job, cause=cause).run.pk
-                else:
-                    row = _facts(job, cause=cause, request=Request(), parameters=merged)
-                    rows.append({**row, **_relations(job, groups[job.pk], cause, row), "place": place})
-            except (LaunchRefused, InvalidParameters) as error:
-                answers[place] = error
+        for place, row in enumerate(_rows(wanted)):
+            if isinstance(row, Exception):
+                answers[place] = row
+            elif row is None:
+                answers[place] = _launched(*wanted[place])
+            else:
+                rows.append({**row, "place": place})
         lanes: Counter[str] = Counter()
-        for made in (
-            statements.planned(portions.LAUNCH, [json.dumps(rows, default=datetime.isoformat)])
-            if rows
-            else ()
-        ):
+        arguments = [json.dumps(rows, default=datetime.isoformat)]
+        for made in statements.planned(portions.LAUNCH, arguments) if rows else ():
             answers[made["place"]] = made["id"]
             lanes[made["lane"]] += 1
         for lane, count in lanes.items():
             transaction.on_commit(partial(dispatch.hint, lane, count), robust=True)
     return answers
+
+
+def prepare(wanted: Sequence[tuple[Job, Cause]]) -> list[dict[str, Any] | None]:
+    """What `launch_many` would insert for each of these; None for one that it would refuse or launch by itself."""
+    return [row if isinstance(row, dict) else None for row in _rows(wanted)]
+
+
+def launch_prepared(*, jobs: str, slots: str, now: datetime) -> Counter[str]:
+    """Launches the runs of slots that were prepared, and enters them, by one statement; returns how many for each lane.
+
+    Both are documents of `runs.ahead`, which sends the hints. What is no longer as it was when they were made is left
+    as it is.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        # While the tables are thought to be small, each of them would be read whole for each slot.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        made = statements.planned(portions.FIRE, {"jobs": jobs, "slots": slots, "now": now})
+    return Counter({row["lane"]: row["runs"] for row in made})
+
+
+def _launched(job: Job, cause: Cause) -> int | LaunchRefused | InvalidParameters:
+    try:
+        return launch(job, cause=cause).run.pk
+    except (LaunchRefused, InvalidParameters) as error:
+        return error
+
+
+def _rows(
+    wanted: Sequence[tuple[Job, Cause]],
+) -> Iterator[dict[str, Any] | LaunchRefused | InvalidParameters | None]:
+    """The row of each, or why it may not be launched; None for one that must be launched by itself."""
+    jobs = {job.pk: job for job, _ in wanted}
+    checkers = {pk: job_parameters.checker(job.schema) for pk, job in jobs.items()}
+    groups = _groups(jobs.values())
+    for job, cause in wanted:
+        try:
+            merged = _checked(job, cause, checkers[job.pk])
+        except (LaunchRefused, InvalidParameters) as error:
+            yield error
+            continue
+        if cause.api_key is not None or key_of(job.dedup_key_template, merged) is not None:
+            yield None
+            continue
+        row = _facts(job, cause=cause, request=Request(), parameters=merged)
+        yield {**row, **_relations(job, groups[job.pk], cause, row)}
 
 
 def _checked(job: Job, cause: Cause, faults: Callable[[object], list[Fault]]) -> dict[str, Any]:

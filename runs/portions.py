@@ -80,9 +80,18 @@ RETRY: Final = f"""
         WHERE id = %(campaign)s AND EXISTS (SELECT 1 FROM made))
     SELECT count(*), count(*) FROM made"""  # noqa: S608
 
+_LABELLED: Final = """
+        INSERT INTO runs_runlabel (run_id, kind, key, value)
+        SELECT g.id, l.kind, l.key, l.value FROM given g
+        CROSS JOIN LATERAL jsonb_to_recordset(g.labels) AS l(kind text, key text, value text)"""
+_PROMISED: Final = """
+        INSERT INTO runs_deadline (run_id, job_id, kind, due_at)
+        SELECT g.id, g.job_id, d.kind, d.due_at FROM given g
+        CROSS JOIN LATERAL jsonb_to_recordset(g.deadlines) AS d(kind text, due_at timestamptz)"""
+
 # Runs that may be for different jobs, each with its labels and deadlines: as many rows as the document has. Returns the
 # place of each in the document with the id and the lane of its run.
-LAUNCH: Final = """
+LAUNCH: Final = f"""
     WITH given AS MATERIALIZED (
         SELECT nextval('runs_run_id_seq') AS id, x.* FROM jsonb_to_recordset(%s::jsonb) AS x(
             place int, job_id bigint, job_version int, group_id bigint, status text, priority smallint,
@@ -97,15 +106,55 @@ LAUNCH: Final = """
             failed_attempts, lost_attempts, attempts, worker, cancelled_by, skip_reason)
         SELECT id, job_id, job_version, group_id, status, priority, trigger_kind, trigger_id,
             trigger_name, cause, slot, created_by_id, parent_id, root_id, hops, retry_of_id, context, parameters,
-            tags, concurrency_key, max_attempts, created_at, created_at, '{}'::jsonb, false, 0, 0, 0, '[]'::jsonb,
+            tags, concurrency_key, max_attempts, created_at, created_at, '{{}}'::jsonb, false, 0, 0, 0, '[]'::jsonb,
             '', '', ''
         FROM given RETURNING id, lane),
-    labelled AS (
-        INSERT INTO runs_runlabel (run_id, kind, key, value)
-        SELECT g.id, l.kind, l.key, l.value FROM given g
-        CROSS JOIN LATERAL jsonb_to_recordset(g.labels) AS l(kind text, key text, value text)),
-    promised AS (
-        INSERT INTO runs_deadline (run_id, job_id, kind, due_at)
-        SELECT g.id, g.job_id, d.kind, d.due_at FROM given g
-        CROSS JOIN LATERAL jsonb_to_recordset(g.deadlines) AS d(kind text, due_at timestamptz))
-    SELECT given.place, made.id, made.lane FROM made JOIN given USING (id)"""
+    labelled AS ({_LABELLED}),
+    promised AS ({_PROMISED})
+    SELECT given.place, made.id, made.lane FROM made JOIN given USING (id)"""  # noqa: S608
+
+# Runs of slots that were prepared (`runs.ahead`), with all that firing a schedule writes: of those schedules that
+# nobody else has and that are as they were when that was done, each and its job, with the same slot planned. What is
+# not so stays due. Returns how many runs were made for each lane.
+FIRE: Final = f"""
+    WITH job AS MATERIALIZED (
+        SELECT x.* FROM jsonb_to_recordset(%(jobs)s::jsonb) AS x(
+            id bigint, version int, group_id bigint, tags text[], max_attempts smallint)
+        JOIN jobs_job j ON j.id = x.id AND j.version = x.version),
+    held AS MATERIALIZED (
+        SELECT x.* FROM jsonb_to_recordset(%(slots)s::jsonb) AS x(
+            trigger_id bigint, version int, slot timestamptz, next_slot timestamptz, next_run_at timestamptz,
+            job_id bigint, priority smallint, trigger_name text, cause text, parameters jsonb, concurrency_key text,
+            labels jsonb, deadlines jsonb)
+        JOIN triggers_trigger t ON t.id = x.trigger_id
+        WHERE t.kind = 'schedule' AND t.enabled AND t.version = x.version AND t.next_slot = x.slot
+          AND t.next_run_at <= %(now)s
+          AND NOT EXISTS (SELECT FROM triggers_trigger_calendars c WHERE c.trigger_id = t.id)
+          AND NOT EXISTS (SELECT FROM triggers_occurrence o WHERE o.trigger_id = t.id AND o.slot = x.slot)
+          AND (t.overlap = 'allow' OR NOT EXISTS (
+              SELECT FROM runs_run r WHERE r.trigger_id = t.id
+                AND r.status IN ('scheduled', 'queued', 'running', 'waiting')))
+        FOR NO KEY UPDATE OF t SKIP LOCKED),
+    given AS MATERIALIZED (
+        SELECT nextval('runs_run_id_seq') AS id, held.*, job.version AS job_version, group_id, tags, max_attempts,
+            clock_timestamp() AS at
+        FROM held JOIN job ON job.id = held.job_id),
+    made AS (
+        INSERT INTO runs_run (id, job_id, job_version, group_id, status, priority, trigger_kind, trigger_id,
+            trigger_name, cause, slot, context, parameters, tags, concurrency_key, max_attempts, created_at, queued_at,
+            hops, metadata, persistent, attempt, failed_attempts, lost_attempts, attempts, worker, cancelled_by,
+            skip_reason)
+        SELECT id, job_id, job_version, group_id, 'queued', priority, 'schedule', trigger_id, trigger_name, cause, slot,
+            jsonb_build_object('lateness_seconds', round(extract(epoch FROM %(now)s - slot), 3)), parameters, tags,
+            concurrency_key, max_attempts, at, at, 0, '{{}}'::jsonb, false, 0, 0, 0, '[]'::jsonb, '', '', ''
+        FROM given RETURNING lane),
+    labelled AS ({_LABELLED}),
+    promised AS ({_PROMISED}),
+    entered AS (
+        INSERT INTO triggers_occurrence (trigger_id, slot, outcome, reason, run_id, fired_at)
+        SELECT trigger_id, slot, 'fired', '', id, %(now)s FROM given),
+    planned AS (
+        UPDATE triggers_trigger t SET next_slot = given.next_slot, next_run_at = given.next_run_at,
+            exhausted = given.next_slot IS NULL, last_run_at = %(now)s
+        FROM given WHERE t.id = given.trigger_id)
+    SELECT lane, count(*) AS runs FROM made GROUP BY lane"""  # noqa: S608

@@ -61,7 +61,7 @@ def launch(slots: Sequence[Entry], now: datetime) -> None:
     """
     for together in _rounds(slots):
         ready = _without_overlap(awaiting.satisfied(together, now))
-        answers = launching.launch_many([(slot.trigger.job, _cause(slot, now)) for slot in ready])
+        answers = launching.launch_many([(slot.trigger.job, cause(slot, now)) for slot in ready])
         for slot, answer in zip(ready, answers, strict=True):
             if isinstance(answer, int):
                 slot.run_id, slot.fired_at, slot.reason = answer, now, _told(slot, now)
@@ -113,7 +113,8 @@ def _open_runs(triggers: Iterable[Trigger]) -> dict[int, Run]:
     return {run.trigger_id or 0: run for run in runs.only("pk", "status", "trigger_id").order_by("pk")}
 
 
-def _cause(slot: Entry, now: datetime) -> launching.Cause:
+def cause(slot: Entry, now: datetime) -> launching.Cause:
+    """Why there is a run of the slot."""
     trigger = slot.trigger
     local = slot.slot.astimezone(trigger.timezone)
     asked = f", asked for by {slot.by}" if slot.by else f", after {slot.after}" if slot.after else ""

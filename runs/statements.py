@@ -20,7 +20,7 @@ Rows = list[dict[str, Any]]
 Tuples = list[tuple[Any, ...]]
 
 
-def planned(statement: str, arguments: Sequence[Any]) -> Rows:
+def planned(statement: str, arguments: Sequence[Any] | Mapping[str, Any]) -> Rows:
     """The rows of a statement that is planned each time, by what its tables hold now.
 
     Values are bound by the server, so a literal percent sign is written twice and a parameter may need a

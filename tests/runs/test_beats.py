@@ -6,15 +6,17 @@ import signal
 import time
 from datetime import UTC, datetime, timedelta
 from mmap import mmap
+from threading import Thread
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
 
-from runs import firing
+from runs import ahead, firing
+from runs.ahead import Ahead
 from runs.models import Run
-from tests.factories import make_schedule
+from tests.factories import make_job, make_schedule
 from triggers import cron
 from triggers.models import Occurrence, Trigger
 
@@ -51,9 +53,14 @@ def beat(clock: Clock) -> int:
     pid = os.fork()
     if pid:
         return pid
+    ahead.LOOK_AHEAD = 15 * MINUTE  # type: ignore[misc]
+    prepared = Ahead()
     try:
         while True:
+            prepared.fire(clock.now)
             firing.fire_due(clock.now)
+            while prepared.prepare(clock.now):
+                pass
             time.sleep(0.001)
     finally:
         os._exit(1)
@@ -137,3 +144,33 @@ def _go_through(clock: Clock, chance: random.Random) -> None:
     finally:
         for pid in beats:
             kill(pid)
+
+
+def test_beats_that_prepared_the_same_fire_each_slot_once(
+    own_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "PORTION", 4)
+    job = make_job()
+    slot = datetime(2026, 3, 10, 2, tzinfo=UTC)
+    before, after = slot - timedelta(seconds=5), slot + timedelta(seconds=0.25)
+    triggers = [make_schedule(job, overlap="allow").pk for _ in range(40)]
+    Trigger.objects.filter(pk__in=triggers).update(replan_from=slot - timedelta(hours=1))
+    firing.fire_due(before)
+    made: list[int] = []
+    beats = [Ahead() for _ in range(BEATS)]
+    for one in beats:
+        while one.prepare(before):
+            pass
+
+    def fire(one: Ahead) -> None:
+        made.append(one.fire(after))
+        connection.close()
+
+    threads = [Thread(target=fire, args=[one]) for one in beats]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(made) + firing.fire_due(after) == 40
+    assert sorted(Run.objects.values_list("trigger", flat=True)) == triggers
+    assert Occurrence.objects.filter(outcome="fired").count() == 40
