@@ -8,7 +8,7 @@ from jobs.numbers import any_of
 from runs.models import Run
 from triggers import dependencies, requirements
 from triggers.ledger import Entry
-from triggers.models import Needs, Occurrence, Trigger, Upstream
+from triggers.models import Needs, Occurrence, Otherwise, Trigger, Upstream
 from triggers.requirements import Span
 
 Outcome = Occurrence.Outcome
@@ -31,13 +31,18 @@ def _judge(slot: Entry, needed: Sequence[Job], now: datetime) -> bool:
     ended = {job.slug: run for job in needed if (run := _ended(trigger, job, span)) is not None}
     missing = [job.slug for job in needed if job.slug not in ended]
     if not missing or (ended and trigger.needs == Needs.ANY):
-        slot.outcome, slot.after = Outcome.FIRED, ", ".join(f"{slug} #{run}" for slug, run in ended.items())
+        slot.outcome = Outcome.FIRED
+        slot.after = "after " + ", ".join(f"{slug} #{run}" for slug, run in ended.items())
         return True
     if now < span.until:
         slot.outcome, slot.until = Outcome.WAITING, span.until
         slot.reason = requirements.waiting(trigger, missing, span.until)
-    else:
-        slot.skip(requirements.lacking(trigger, missing, span.until))
+        return False
+    lacking = requirements.lacking(trigger, missing, span.until)
+    if trigger.otherwise == Otherwise.RUN:
+        slot.outcome, slot.after = Outcome.FIRED, f"run anyway: {lacking}"
+        return True
+    slot.skip(lacking)
     return False
 
 

@@ -46,17 +46,8 @@ _READ = (
         "finish_within_seconds",
     ),
     *("starts_at", "ends_at", "paused_at", "paused_by", "paused_reason", "paused_until"),
-    *(
-        "condition",
-        "needs",
-        "since",
-        "window_minutes",
-        "wait_until",
-        "wait_minutes",
-        "next_slot",
-        "next_run_at",
-    ),
-    "version",
+    *("condition", "needs", "since", "window_minutes", "wait_until", "wait_minutes", "otherwise"),
+    *("next_slot", "next_run_at", "version"),
 )
 _BEGIN = Coalesce("replan_from", "created_at")
 _PLAN = """

@@ -117,7 +117,7 @@ def cause(slot: Entry, now: datetime) -> launching.Cause:
     """Why there is a run of the slot."""
     trigger = slot.trigger
     local = slot.slot.astimezone(trigger.timezone)
-    asked = f", asked for by {slot.by}" if slot.by else f", after {slot.after}" if slot.after else ""
+    asked = f", asked for by {slot.by}" if slot.by else f", {slot.after}" if slot.after else ""
     return launching.Cause(
         kind=TriggerKind.SCHEDULE,
         trigger=trigger,
@@ -133,4 +133,4 @@ def _told(slot: Entry, now: datetime) -> str:
     late = now - slot.slot - schedules.jitter(slot.trigger)
     is_late = late > schedules.MISFIRE_AFTER and not slot.by
     lateness = f"late by {duration_words(late)}" if is_late else ""
-    return "; ".join(filter(None, (lateness, f"after {slot.after}" if slot.after else "")))
+    return "; ".join(filter(None, (lateness, slot.after)))

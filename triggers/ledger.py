@@ -80,7 +80,8 @@ class Slot:
 class Entry:
     """A slot on its way into the ledger, and what became of it so far.
 
-    `by` is who asked for it, if anybody did; `after` names the runs that it needed.
+    `by` is who asked for it, if anybody did; `after` says which runs that it needed it comes after, or that it is
+    run anyway.
     """
 
     trigger: Trigger

@@ -4,14 +4,43 @@ A slot is judged by the facts alone, whenever it is looked at: by the runs that 
 `Span.until`. The ledger keeps a slot that waits; `runs.firing` launches or skips it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from typing import Any, Final
 
 from jobs.models import Job
 from triggers import cron, dependencies
-from triggers.models import Condition, Kind, Needs, Since, Trigger
+from triggers.models import Condition, Kind, Needs, Otherwise, Since, Trigger
 
+YEAR_MINUTES: Final = 366 * 24 * 60
+# What says of a schedule how it needs other jobs, besides which, as the API takes it.
+FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "condition": {"type": "string", "enum": Condition.values},
+    "needs": {"type": "string", "enum": Needs.values, "description": "Any of several upstreams, or all."},
+    "since": {
+        "type": "string",
+        "enum": Since.values,
+        "description": "Whether ends count since the slot's day began, or for `window_minutes` before it.",
+    },
+    "window_minutes": {"type": "integer", "minimum": 1, "maximum": YEAR_MINUTES},
+    "wait_until": {
+        "type": "string",
+        "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9](:00)?$",
+        "description": "The time of day, by the schedule's clock, until which a slot waits for its upstreams.",
+    },
+    "wait_minutes": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": YEAR_MINUTES,
+        "description": "So many minutes a slot waits instead.",
+    },
+    "otherwise": {
+        "type": "string",
+        "enum": Otherwise.values,
+        "description": "What becomes of a slot that waited in vain.",
+    },
+}
 _ENDED = {
     Condition.ON_SUCCESS: "succeeded",
     Condition.ON_FAILURE: "failed",
@@ -63,15 +92,16 @@ def described(trigger: Trigger, upstreams: Sequence[Job]) -> str:
 
 
 def _waits(trigger: Trigger) -> str:
+    then = "runs anyway" if trigger.otherwise == Otherwise.RUN else "skips the slot"
     if trigger.wait_until is not None:
-        return f"waits until {trigger.wait_until:%H:%M}, then skips the slot"
+        return f"waits until {trigger.wait_until:%H:%M}, then {then}"
     if trigger.wait_minutes is not None:
-        return f"waits for {dependencies.minutes(trigger.wait_minutes)}, then skips the slot"
-    return "otherwise skips the slot"
+        return f"waits for {dependencies.minutes(trigger.wait_minutes)}, then {then}"
+    return f"otherwise {then}"
 
 
 def lacking(trigger: Trigger, names: Sequence[str], until: datetime) -> str:
-    """Why a slot that waited is skipped; `names` are the upstreams that did not end as wanted."""
+    """Why a slot that waited is skipped, or run anyway; `names` are the upstreams that did not end as wanted."""
     local = until.astimezone(trigger.timezone)
     ended = _ENDED[Condition(trigger.condition)]
     return f"Until {local:%Y-%m-%d %H:%M %Z} it was not so that {_joined(trigger, names)} {ended}."
@@ -94,6 +124,7 @@ def save(trigger: Trigger, *, upstreams: Sequence[Job]) -> None:
     trigger.kind = Kind.SCHEDULE
     if not upstreams:
         trigger.condition, trigger.wait_until, trigger.wait_minutes = "", None, None
+        trigger.otherwise = Otherwise.SKIP
     elif not trigger.condition:
         trigger.condition = Condition.ON_SUCCESS
     dependencies.store(trigger, upstreams=upstreams)

@@ -16,18 +16,22 @@ from jobs.models import Job
 from jobs.parameters import InvalidParameters
 from jobs.wire import InvalidBody
 from runs.api.event_bodies import FIELDS
-from triggers import cron, rates
-from triggers.models import Calendar, Condition, Kind, Misfire, Needs, Overlap, Since, Trigger
+from triggers import cron, rates, requirements
+from triggers.models import Calendar, Condition, Kind, Misfire, Needs, Otherwise, Overlap, Since, Trigger
 from triggers.visibility import visible_jobs
 
 LONGEST: Final = 32_767  # what a small whole number of PostgreSQL can hold
-YEAR_MINUTES: Final = 366 * 24 * 60
 SLUG: Final[wire.Schema] = {"type": "string", "minLength": 1, "maxLength": 200}
 INSTANT: Final[wire.Schema] = {"anyOf": [wire.INSTANT, {"type": "null"}]}
 WITHIN: Final[wire.Schema] = {
     "anyOf": [{"type": "integer", "minimum": 1, "maximum": 2**31 - 1}, {"type": "null"}],
     "description": "Seconds from the slot within which a run must; null: as the job says.",
 }
+
+
+def _or_null(schema: wire.Schema) -> wire.Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
 
 COMMON: Final[Mapping[str, wire.Schema]] = {
     "name": {"type": "string", "maxLength": 200},
@@ -73,27 +77,10 @@ OF_KIND: Final[Mapping[str, Mapping[str, wire.Schema]]] = {
             "anyOf": [SLUG, {"type": "array", "items": SLUG, "maxItems": 50}, {"type": "null"}],
             "description": "The slug of a job that must have ended as `condition` says, or several; none: nothing.",
         },
-        "condition": {
-            "anyOf": [{"type": "string", "enum": ["", *Condition.values]}, {"type": "null"}],
-        },
-        "needs": {"type": "string", "enum": Needs.values, "description": "Any of several upstreams, or all."},
-        "since": {
-            "type": "string",
-            "enum": Since.values,
-            "description": "Whether ends count since the slot's day began, or for `window_minutes` before it.",
-        },
-        "window_minutes": {"type": "integer", "minimum": 1, "maximum": YEAR_MINUTES},
-        "wait_until": {
-            "anyOf": [
-                {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9](:00)?$"},
-                {"type": "null"},
-            ],
-            "description": "The time of day, by the schedule's clock, until which a slot waits for its upstreams.",
-        },
-        "wait_minutes": {
-            "anyOf": [{"type": "integer", "minimum": 1, "maximum": YEAR_MINUTES}, {"type": "null"}],
-            "description": "So many minutes a slot waits instead.",
-        },
+        **requirements.FIELDS,
+        "condition": {"anyOf": [{"type": "string", "enum": ["", *Condition.values]}, {"type": "null"}]},
+        "wait_until": _or_null(requirements.FIELDS["wait_until"]),
+        "wait_minutes": _or_null(requirements.FIELDS["wait_minutes"]),
     },
     Kind.DEPENDENCY: {
         "upstream": {
@@ -102,8 +89,8 @@ OF_KIND: Final[Mapping[str, Mapping[str, wire.Schema]]] = {
         },
         "condition": {"type": "string", "enum": Condition.values},
         "delay_minutes": {"type": "integer", "minimum": 0, "maximum": settings.DELAY_LIMIT_MINUTES},
-        "needs": {"type": "string", "enum": Needs.values, "description": "Any of several upstreams, or all."},
-        "window_minutes": {"type": "integer", "minimum": 1, "maximum": YEAR_MINUTES},
+        "needs": requirements.FIELDS["needs"],
+        "window_minutes": requirements.FIELDS["window_minutes"],
         "mapping": {
             "type": "object",
             "additionalProperties": {"type": "string"},
@@ -121,7 +108,8 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "start_within_seconds": None, "finish_within_seconds": None,
     "starts_at": None, "ends_at": None, "calendars": [], "condition": Condition.ON_SUCCESS, "delay_minutes": 0,
     "needs": Needs.ANY, "window_minutes": 24 * 60,
-    "since": Since.DAY, "wait_until": None, "wait_minutes": None, "mapping": {}, "scheme": "", "scheme_options": {},
+    "since": Since.DAY, "wait_until": None, "wait_minutes": None, "otherwise": Otherwise.SKIP,
+    "mapping": {}, "scheme": "", "scheme_options": {},
     "events": [], "filter": {}, "parent_pointer": "", "debounce_seconds": 0, "debounce_limit": 100,
     "debounce_pointer": "",
 }  # fmt: skip
@@ -209,6 +197,8 @@ def check_wait(body: Mapping[str, Any], upstreams: Sequence[Job]) -> None:
     if upstreams:
         return
     waits = [name for name in ("wait_until", "wait_minutes") if body.get(name) is not None]
+    if body.get("otherwise") == Otherwise.RUN:
+        waits.append("otherwise")
     if waits:
         detail = (
             "The schedule needs no other job, so it has nothing to wait for: expected 'upstream' beside it."

@@ -19,7 +19,7 @@ from runs.api.finding import find_job
 from triggers import leading
 from triggers.events import schemes
 from triggers.events.addresses import address_of
-from triggers.models import Condition, Kind, Misfire, Needs, Overlap, Since, Trigger
+from triggers.models import Condition, Kind, Misfire, Needs, Otherwise, Overlap, Since, Trigger
 
 PERMISSION = "triggers.view_trigger"
 FOLLOWING: Final = (Kind.DEPENDENCY, Kind.SCHEDULE)
@@ -84,6 +84,7 @@ class TriggerSerializer(serializers.Serializer[Trigger]):
     since = Only(Kind.SCHEDULE, {"type": ["string", "null"], "enum": [*Since.values, None]})
     wait_until = serializers.SerializerMethodField()
     wait_minutes = Only(Kind.SCHEDULE, wire.WHOLE_OR_NULL)
+    otherwise = Only(Kind.SCHEDULE, {"type": ["string", "null"], "enum": [*Otherwise.values, None]})
     mapping = Only((Kind.DEPENDENCY, Kind.EVENT), wire.OBJECT_OR_NULL)
 
     scheme = Text({"type": ["string", "null"], "enum": [*schemes.READERS, None]})

@@ -53,16 +53,20 @@ def test_a_schedule_that_needs_another_job_is_previewed_and_saved(boss: Client) 
     sent = form_of(boss, url) | NEW_YORK | {"upstream": str(load.pk), "wait_until": "10:00"}
     shown = text_of(boss.post(url, sent | {"_preview": "yes"}))
     assert "Only if load succeeded the same day; waits until 10:00, then skips the slot." in shown
-    assert boss.post(url, sent).status_code == 302
+    assert "then runs anyway." in text_of(boss.post(url, sent | {"_preview": "yes", "otherwise": "run"}))
+    hollow = boss.post(url, sent | {"wait_until": "", "otherwise": "run"})
+    assert "whatever the other jobs did" in str(hollow.context["adminform"].form.errors["otherwise"])
+    assert boss.post(url, sent | {"otherwise": "run"}).status_code == 302
     found = Trigger.objects.get(job=job, kind=Kind.SCHEDULE)
     assert (list(found.upstreams.all()), found.condition) == ([load], "on_success")
+    assert found.otherwise == "run"
     change = address("triggers_schedule_change", found.pk)
     assert "load succeeded the same day" in text_of(boss.get(change))
     freed = form_of(boss, change)
     freed.pop("upstream", None)
     assert boss.post(change, freed).status_code == 302
     found.refresh_from_db()
-    assert (found.condition, found.upstreams.count()) == ("", 0)
+    assert (found.condition, found.otherwise, found.upstreams.count()) == ("", "skip", 0)
 
 
 def test_the_enter_key_saves(boss: Client) -> None:

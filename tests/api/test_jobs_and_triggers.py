@@ -9,7 +9,15 @@ from jobs.executors import Failed, Succeeded
 from runs import lifecycle, tallies
 from runs.firing import fire_due
 from tests.api.conftest import NewKey, Program, problem, read
-from tests.factories import claim_one, make_job, make_run, make_schedule, make_slot, make_user
+from tests.factories import (
+    claim_one,
+    make_dependency,
+    make_job,
+    make_run,
+    make_schedule,
+    make_slot,
+    make_user,
+)
 from triggers.models import Kind, Occurrence, Trigger
 
 pytestmark = pytest.mark.django_db
@@ -164,8 +172,9 @@ class TestPreview:
             "from": "2024-01-20T04:00:00Z",
         }
         body = read(program.get("/api/schedule/preview", query))
-        assert body.keys() == {"timezone", "description", "next_runs", "warnings"}
+        assert body.keys() == {"timezone", "description", "requirement", "next_runs", "warnings"}
         (slot,) = body["next_runs"]
+        assert (body["requirement"], slot["viewer"], slot["waits_until"]) == ("", None, None)
         assert slot["timestamp"] == 1705734000
         assert (slot["utc"], slot["local"]) == ("2024-01-20T07:00:00Z", "2024-01-20T02:00:00-05:00")
 
@@ -197,10 +206,43 @@ class TestPreview:
         assert "skipped by the clock" in body["next_runs"][0]["note"]
         assert any(warning["code"] == "clock_forward" for warning in body["warnings"])
 
+    def test_what_it_would_need_and_until_when_it_waits_is_said(self, program: Program) -> None:
+        load, report = make_job(slug="load"), make_job(slug="report")
+        asked = {
+            "cron": "30 8 * * *", "timezone": "Europe/Berlin", "from": "2026-06-01T00:00:00Z", "count": 1,
+            "upstream": "load", "wait_until": "10:00", "otherwise": "run", "viewer_timezone": "America/New_York",
+        }  # fmt: skip
+        path = f"/api/jobs/{report.slug}/triggers/schedule/preview"
+        body = read(program.get(path, asked))
+        assert body == read(program.post(path, asked))
+        needs = "only if load succeeded the same day; waits until 10:00, then runs anyway"
+        assert (body["description"], body["requirement"]) == (f"Daily at 8:30 AM, {needs}", needs)
+        (slot,) = body["next_runs"]
+        assert (slot["utc"], slot["waits_until"]) == ("2026-06-01T06:30:00Z", "2026-06-01T08:00:00Z")
+        assert slot["viewer"] == "2026-06-01T02:30:00-04:00"
+        make_dependency(load, job=report)
+        refused = problem(program.post(path, {**asked, "upstream": "report"}), 400, "invalid_body")
+        assert refused["errors"][0]["code"] == "circular_dependency"
+        later = f"/api/jobs/{load.slug}/triggers/schedule/preview"
+        (fault,) = problem(
+            program.post(later, {"cron": "@daily", "upstream": "report"}), 400, "invalid_body"
+        )["errors"]
+        assert (fault["pointer"], fault["detail"]) == (
+            "/upstream",
+            "'load' can't need 'report', which comes after it.",
+        )
+
     @pytest.mark.parametrize(
         ("changed", "pointer"),
         [
             ({"cron": "61 * * * *"}, "/cron"),
+            ({"upstream": "nowhere"}, "/upstream"),
+            ({"wait_until": "25:00"}, "/wait_until"),
+            ({"wait_until": "10:00"}, "/wait_until"),
+            ({"otherwise": "run"}, "/otherwise"),
+            ({"otherwise": "maybe"}, "/otherwise"),
+            ({"wait_minutes": "long"}, "/wait_minutes"),
+            ({"viewer_timezone": "Mars/Phobos"}, "/viewer_timezone"),
             ({"cron": "0 0 31 2 *"}, "/cron"),
             ({"cron": "x" * 5000}, "/cron"),
             ({"timezone": "Mars/Phobos"}, "/timezone"),

@@ -74,10 +74,14 @@ class TestMaking:
         back = {"kind": "dependency", "upstream": job.slug}
         refused = problem(program.post(f"/api/jobs/{load.slug}/triggers", back), 400, "circular_dependency")
         assert refused["chain"][0] == refused["chain"][-1]
+        assert read(send(program, "PATCH", path, {"otherwise": "run"}))["otherwise"] == "run"
+        hollow = problem(send(program, "PATCH", path, {"wait_minutes": None}), 400, "invalid_body")
+        assert hollow["errors"][0]["pointer"] == "/otherwise"
         wrong = send(program, "PATCH", path, {"wait_until": "25:00"})
         assert problem(wrong, 400, "invalid_body")["errors"][0]["pointer"] == "/wait_until"
         freed = read(send(program, "PATCH", path, {"upstream": []}))
         assert (freed["upstreams"], freed["condition"], freed["wait_minutes"]) == ([], None, None)
+        assert freed["otherwise"] == "skip"
 
     def test_several_upstreams_are_a_list(self, program: Program) -> None:
         one, two = make_job(), make_job()
@@ -109,6 +113,8 @@ class TestMaking:
             ({"wait_minutes": 0}, "/wait_minutes"),
             ({"wait_minutes": 5}, "/wait_minutes"),
             ({"wait_until": "10:00"}, "/wait_until"),
+            ({"otherwise": "run"}, "/otherwise"),
+            ({"otherwise": "maybe"}, "/otherwise"),
             ({"colour": "red"}, "/colour"),
             ({"kind": "remote"}, "/kind"),
             ({"kind": "manual"}, "/kind"),

@@ -103,6 +103,20 @@ def test_when_its_time_is_over_a_slot_is_skipped_and_says_what_it_lacked() -> No
     assert not Run.objects.filter(trigger=trigger).exists()
 
 
+def test_when_its_time_is_over_a_slot_runs_anyway_if_the_operator_chose_so() -> None:
+    load = make_job(slug="load")
+    trigger = needing(load, wait_minutes=1, otherwise="run")
+    assert fire(trigger).outcome == "waiting"
+    assert not Run.objects.filter(trigger=trigger).exists()
+    Occurrence.objects.filter(trigger=trigger).update(until=timezone.now())
+    assert firing.release_overdue(timezone.now() + timedelta(minutes=2)) == 1
+    entry, run = Occurrence.objects.get(trigger=trigger), Run.objects.get(trigger=trigger)
+    assert (entry.outcome, entry.run_id) == ("fired", run.pk)
+    for told in (entry.reason, run.cause):
+        assert "run anyway: Until" in told
+        assert "it was not so that load succeeded" in told
+
+
 @pytest.mark.parametrize(("ended_after", "outcome"), [(50, "fired"), (70, "skipped")])
 def test_after_downtime_counts_when_the_upstream_run_ended(ended_after: int, outcome: str) -> None:
     load = make_job()
@@ -157,6 +171,9 @@ def test_what_it_needs_is_an_edge_that_closes_no_circle() -> None:
     trigger.wait_until, trigger.wait_minutes = time(10), 5
     with pytest.raises(ValidationError, match="not both"):
         requirements.save(trigger, upstreams=[make_job()])
+    trigger.wait_until, trigger.wait_minutes, trigger.otherwise = None, None, "run"
+    with pytest.raises(ValidationError, match="whatever the other jobs did"):
+        requirements.save(trigger, upstreams=[make_job()])
 
 
 def utc(month: int, day: int, hour: int, minute: int = 0) -> datetime:
@@ -183,6 +200,8 @@ def test_what_it_needs_is_said_in_words() -> None:
     trigger = Trigger(condition="on_success", wait_until=time(10), needs="all")
     words = requirements.described(trigger, [Job(slug="load")])
     assert words == "only if load succeeded the same day; waits until 10:00, then skips the slot"
+    trigger.otherwise = "run"
+    assert requirements.described(trigger, [Job(slug="load")]).endswith("waits until 10:00, then runs anyway")
     trigger = Trigger(
         condition="on_failure", since="window", window_minutes=120, wait_minutes=90, needs="all"
     )

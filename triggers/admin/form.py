@@ -19,7 +19,7 @@ from jobs.inputs import JSONObjectField, unmasked
 from jobs.models import Job
 from triggers import cron, dependencies, requirements, schedules
 from triggers.cron import Preview
-from triggers.models import Condition, Kind, RemoteTrigger, Schedule
+from triggers.models import Condition, Kind, Otherwise, RemoteTrigger, Schedule
 
 if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[Any]
@@ -138,7 +138,7 @@ class ScheduleForm(TriggerForm):
         required=False,
         label="Needs",
         widget=forms.SelectMultiple(attrs={"size": 6}),
-        help_text="Jobs of which a run must have ended, or the slot waits and is skipped. None: the time is enough.",
+        help_text="Jobs of which a run must have ended, or the slot waits. None: the time is enough.",
     )
     condition = forms.ChoiceField(
         label="How they must have ended",
@@ -164,6 +164,7 @@ class ScheduleForm(TriggerForm):
             "since": "Ends count since",
             "window_minutes": "Minutes before the slot",
             "wait_minutes": "Or wait so many minutes",
+            "otherwise": "If that was in vain",
         }
         widgets: ClassVar = {"calendars": forms.CheckboxSelectMultiple}
         help_texts: ClassVar = {"window_minutes": "", "wait_minutes": ""}
@@ -183,7 +184,7 @@ class ScheduleForm(TriggerForm):
         field: Any = self.fields.get("upstream")
         if field is None:  # somebody who may only look
             return
-        for name in {"needs", "since", "window_minutes"} & self.fields.keys():
+        for name in {"needs", "since", "window_minutes", "otherwise"} & self.fields.keys():
             self.fields[name].required = False
         known = self.instance if self.instance.pk else None
         field.queryset = Job.objects.all()
@@ -198,7 +199,7 @@ class ScheduleForm(TriggerForm):
         cleaned = super().clean()
         job = cleaned.get("job") or (self.instance.job if self.instance.job_id else None)
         if not cleaned.get("upstream"):
-            cleaned["condition"] = ""
+            cleaned["condition"], cleaned["otherwise"] = "", Otherwise.SKIP
         elif job is not None:
             known = self.instance if self.instance.pk else None
             try:
@@ -212,12 +213,7 @@ class ScheduleForm(TriggerForm):
         if not self.is_bound:
             known = self.instance.pk is not None
             return requirements.described(self.instance, list(self.instance.upstreams.all())) if known else ""
-        wanted = Schedule(
-            **{
-                name: self.cleaned_data.get(name)
-                for name in ("condition", "needs", "since", "window_minutes", "wait_until", "wait_minutes")
-            }
-        )
+        wanted = Schedule(**{name: self.cleaned_data.get(name) for name in requirements.FIELDS})
         try:
             return requirements.described(wanted, list(self.cleaned_data.get("upstream") or ()))
         except (TypeError, ValueError):  # a field that can't be read says so itself

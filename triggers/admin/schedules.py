@@ -69,7 +69,7 @@ class ScheduleAdmin(TriggerPanel):
                     "condition",
                     "needs",
                     ("since", "window_minutes"),
-                    ("wait_until", "wait_minutes"),
+                    ("wait_until", "wait_minutes", "otherwise"),
                 )
             },
         ),

@@ -2,7 +2,7 @@
 
 from triggers.models.api_key import ApiKey, Scope
 from triggers.models.calendar import Calendar
-from triggers.models.choices import Condition, Kind, Misfire, Needs, Overlap, Since
+from triggers.models.choices import Condition, Kind, Misfire, Needs, Otherwise, Overlap, Since
 from triggers.models.delivery import Batch, Delivery, Reaction
 from triggers.models.key_use import KeyUse, RateLimit
 from triggers.models.occurrence import Occurrence
@@ -25,6 +25,7 @@ __all__ = [
     "Misfire",
     "Needs",
     "Occurrence",
+    "Otherwise",
     "Overlap",
     "RateLimit",
     "Reaction",

@@ -49,3 +49,10 @@ class Since(models.TextChoices):
 
     DAY = "day", "The day of the slot, by the schedule’s clock"
     WINDOW = "window", "So many minutes before the slot"
+
+
+class Otherwise(models.TextChoices):
+    """What becomes of a slot for which a schedule has waited in vain."""
+
+    SKIP = "skip", "Skip the slot"
+    RUN = "run", "Run it anyway"

@@ -19,7 +19,7 @@ from jobs.models import Job
 from triggers import cron, mapping, rates
 from triggers.events import rule, schemes
 from triggers.models.calendar import Calendar
-from triggers.models.choices import Condition, Kind, Misfire, Needs, Overlap, Since
+from triggers.models.choices import Condition, Kind, Misfire, Needs, Otherwise, Overlap, Since
 
 # A slot that had come and was not fired yet when its rule changed: never fired by surprise, and on record.
 _LEAVE_OVERDUE_SLOT = """
@@ -66,6 +66,7 @@ class Trigger(models.Model):
     Overlap = Overlap
     Condition = Condition
     Needs = Needs
+    Otherwise = Otherwise
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="triggers")
@@ -150,6 +151,9 @@ class Trigger(models.Model):
         null=True, blank=True, help_text="By the schedule’s clock; the next one after the slot."
     )
     wait_minutes = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    otherwise = models.CharField(
+        max_length=4, choices=Otherwise, default=Otherwise.SKIP, db_default=Otherwise.SKIP
+    )
     mapping = models.JSONField(
         default=dict,
         blank=True,
@@ -219,7 +223,9 @@ class Trigger(models.Model):
             ),
             models.CheckConstraint(
                 name="trigger_words_known",
-                condition=Q(misfire__in=Misfire.values) & Q(overlap__in=Overlap.values),
+                condition=Q(misfire__in=Misfire.values)
+                & Q(overlap__in=Overlap.values)
+                & Q(otherwise__in=Otherwise.values),
             ),
             models.CheckConstraint(
                 name="trigger_ends_after_start",
@@ -371,6 +377,12 @@ class Trigger(models.Model):
             errors["condition"] = f"{self.condition!r} is not a condition: expected one of {words}."
         if self.wait_until is not None and self.wait_minutes is not None:
             errors["wait_minutes"] = "It waits until a time or for so many minutes, not both."
+        waits = self.wait_until is not None or self.wait_minutes is not None
+        if self.condition and self.otherwise == Otherwise.RUN and not waits:
+            errors["otherwise"] = (
+                "Without a wait it would run whatever the other jobs did: "
+                "expected a time to wait until, minutes to wait, or 'skip'."
+            )
         limit = settings.DELAY_LIMIT_MINUTES
         if not 0 <= (self.delay_minutes or 0) <= limit:
             errors["delay_minutes"] = f"{self.delay_minutes} minutes: expected 0 to {limit}."
