@@ -88,10 +88,11 @@ def described(trigger: Trigger, upstreams: Sequence[Job]) -> str:
     names = [job.slug for job in upstreams]
     several = f"{'all' if trigger.needs == Needs.ALL else 'any'} of " if len(names) > 1 else ""
     ended = _ENDED[Condition(trigger.condition)]
-    return f"only if {several}{', '.join(names)} {ended} {since}; {_waits(trigger)}"
+    return f"only if {several}{', '.join(names)} {ended} {since}; {waits(trigger)}"
 
 
-def _waits(trigger: Trigger) -> str:
+def waits(trigger: Trigger) -> str:
+    """How long a slot waits, and what then, in words."""
     then = "runs anyway" if trigger.otherwise == Otherwise.RUN else "skips the slot"
     if trigger.wait_until is not None:
         return f"waits until {trigger.wait_until:%H:%M}, then {then}"

@@ -13,10 +13,10 @@ from rest_framework.response import Response
 from jobs import wire
 from jobs.endpoint import Endpoint
 from jobs.faults import Fault
-from jobs.fields import Value
+from jobs.fields import Instant, Value
 from jobs.models import Job, JobQuerySet
 from jobs.wire import InvalidQuery
-from runs import tallies
+from runs import outlook, tallies
 from runs.api.finding import find_job
 from runs.api.trigger_bodies import find_upstream
 from triggers import dependencies
@@ -126,26 +126,70 @@ class EdgeSerializer(serializers.Serializer[Any]):
     enabled = Value(wire.YES_NO)
 
 
+class ProspectSerializer(serializers.Serializer[outlook.Prospect]):
+    """What a trigger would do: start its job `at` an instant (null: at once), or nothing for a `reason`."""
+
+    job = Value(wire.SLUG, source="trigger.job.slug")
+    trigger = Value(wire.WHOLE, source="trigger.pk")
+    name = Value(wire.TEXT, source="trigger.label")
+    kind = Value(
+        {"type": "string", "enum": [Kind.DEPENDENCY.value, Kind.SCHEDULE.value]}, source="trigger.kind"
+    )
+    would_start = serializers.SerializerMethodField()
+    at = Instant()
+    note = Value(wire.TEXT)
+    reason = Value(wire.TEXT)
+
+    @extend_schema_field(dict(wire.YES_NO))
+    def get_would_start(self, prospect: outlook.Prospect) -> bool:
+        """Whether a run would follow."""
+        return not prospect.reason
+
+
 class GraphSerializer(serializers.Serializer[Any]):
-    """The part of the graph that a job belongs to; what comes before and after it, near or far."""
+    """The part of the graph that a job belongs to; what comes before and after it, near or far.
+
+    `prospects`: what each trigger that watches the job would do if a run of it ended now as the query says; null
+    if it does not say.
+    """
 
     upstream = Value(wire.TEXTS)
     downstream = Value(wire.TEXTS)
     nodes = NodeSerializer(many=True, read_only=True)
     edges = EdgeSerializer(many=True, read_only=True)
+    prospects = ProspectSerializer(many=True, read_only=True, allow_null=True)
 
 
 class DependenciesView(Endpoint):
     """Read the graph around a job."""
 
     required_permission: ClassVar = "triggers.view_trigger"
+    query_schema: ClassVar = {
+        "type": "object",
+        "properties": {
+            "ended": {
+                "type": "string",
+                "enum": list(outlook.ENDINGS),
+                "description": "Ask what would follow if a run of the job ended so now.",
+            }
+        },
+        "additionalProperties": False,
+    }
     answers: ClassVar = {200: GraphSerializer}
 
     def get(self, request: Request, slug: str) -> Response:
         """Read what comes before and after the job, directly or not, and how each of them last ended."""
         job = find_job(request, slug)
         graph = dependencies.around(job).only(visible_jobs(request.auth))
-        return Response(GraphSerializer(_told(job, graph)).data)
+        told = _told(job, graph) | {"prospects": self._prospects(job, graph)}
+        return Response(GraphSerializer(told).data)
+
+    def _prospects(self, job: Job, graph: Graph) -> list[outlook.Prospect] | None:
+        if "ended" not in self.asked:
+            return None
+        seen = {each.pk for each in graph.jobs}
+        found = outlook.of(job, status=self.asked["ended"], now=timezone.now())
+        return [each for each in found if each.trigger.job_id in seen]
 
 
 def hide(request: Request, error: CircularDependency) -> CircularDependency:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db.models import Q
@@ -12,12 +11,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from jobs.models import Job
-from runs import launch, strips
+from runs import outlook, strips
 from runs.faces import Face, HasStatus, face
 from runs.models import Run
 from runs.views import layered
 from runs.views.access import VIEW_RUNS, permitted
-from triggers import dependencies
+from triggers import cron, dependencies, requirements
 from triggers.dependencies import Graph
 from triggers.models import Kind, Trigger
 
@@ -26,7 +25,6 @@ MOST_NODES: Final = 150
 NEAR: Final = 2
 NAME_LENGTH: Final = 22
 CHAIN_LIMIT: Final = 1000
-ENDINGS: Final = ("succeeded", "failed", "cancelled")
 WORDS: Final = {"on_success": "success", "on_failure": "failure", "on_completion": "any end"}
 
 
@@ -57,15 +55,6 @@ class Arrow:
     at: layered.Point
 
 
-@dataclass(frozen=True, slots=True)
-class Follower:
-    """What a dependency would do if a run of the job ended so now: start (`at`; None: at once), or why not."""
-
-    trigger: Trigger
-    at: datetime | None
-    reason: str
-
-
 @permitted(VIEW_RUNS)
 @require_GET
 def graph_page(request: HttpRequest) -> HttpResponse:
@@ -78,7 +67,8 @@ def graph_page(request: HttpRequest) -> HttpResponse:
         shown = Graph([*shown.jobs, chosen], shown.edges)
     is_too_large = len(shown.jobs) > MOST_NODES
     results = {} if is_too_large else _of_chain(run) if run else _latest(shown.jobs)
-    ended = request.GET.get("ended", "")
+    asked = request.GET.get("ended", "")
+    ended = asked if asked in outlook.ENDINGS else "failed"
     context = {
         "jobs": whole.jobs,
         "job": chosen,
@@ -87,9 +77,9 @@ def graph_page(request: HttpRequest) -> HttpResponse:
         "near": NEAR if shown is not whole else None,
         "picture": None if is_too_large or not shown.jobs else _picture(shown, results, chosen),
         "rows": [] if is_too_large else list(_rows(shown, results)),
-        "endings": ENDINGS,
-        "ended": ended if ended in ENDINGS else "failed",
-        "followers": _outlook(chosen, ended if ended in ENDINGS else "failed") if chosen else None,
+        "endings": outlook.ENDINGS,
+        "ended": ended,
+        "prospects": outlook.of(chosen, status=ended, now=timezone.now()) if chosen else None,
     }
     return render(request, "graph/graph.html", context)
 
@@ -167,7 +157,7 @@ def _rows(
     names = {job.pk: job.slug for job in graph.jobs}
     for job in graph.jobs:
         rules = [
-            f"{names[edge.upstream_id]} ({_words(edge.trigger)})"
+            f"{names[edge.upstream_id]} ({_rule(edge.trigger)})"
             for edge in graph.edges
             if edge.downstream_id == job.pk
         ]
@@ -175,19 +165,16 @@ def _rows(
         yield job, found[0] if found else None, rules
 
 
-def _outlook(job: Job, status: str) -> list[Follower]:
-    """What would become of each dependency on `job` if a run of it ended as `status` now."""
-    return [_follower(trigger, status) for trigger in dependencies.of(job)]
+def _rule(trigger: Trigger) -> str:
+    """What an arrow says, and of a schedule its time and how long it waits too."""
+    words = _words(trigger)
+    if trigger.kind != Kind.SCHEDULE:
+        return words
+    return f"{words}: {_time(trigger)}; {requirements.waits(trigger)}"
 
 
-def _follower(trigger: Trigger, status: str) -> Follower:
-    reason = dependencies.objection(trigger, status=status)
-    if reason is None:
-        try:
-            launch.check(trigger.job, trigger=trigger)
-        except launch.LaunchRefused as refused:
-            reason = f"It would be skipped: {refused}"
-    if reason is not None:
-        return Follower(trigger, None, reason)
-    delay = timedelta(minutes=trigger.delay_minutes)
-    return Follower(trigger, timezone.now() + delay if delay else None, "")
+def _time(trigger: Trigger) -> str:
+    try:
+        return f"{cron.describe(cron.parse(trigger.cron))}, {trigger.timezone}"
+    except cron.InvalidCron as error:
+        return str(error)

@@ -59,10 +59,25 @@ class TestGraph:
         alone = read(program.get("/api/jobs/alone/triggers/dependencies"))
         assert ([node["job"] for node in alone["nodes"]], alone["edges"]) == (["alone"], [])
 
+    def test_it_says_what_would_follow_if_that_is_asked(self, program: Program) -> None:
+        path = "/api/jobs/b/triggers/dependencies"
+        assert read(program.get(path))["prospects"] is None
+        (later,) = read(program.get(path, {"ended": "failed"}))["prospects"]
+        assert (later["job"], later["would_start"], later["reason"]) == ("c", True, "")
+        assert later["at"] > "2026"
+        first, off = read(program.get("/api/jobs/a/triggers/dependencies", {"ended": "cancelled"}))[
+            "prospects"
+        ]
+        assert (off["job"], off["reason"]) == ("d", "The trigger is disabled.")
+        assert (first["would_start"], first["at"]) == (False, None)
+        assert "Its condition is on_success" in first["reason"]
+        problem(program.get(path, {"ended": "maybe"}), 400, "invalid_query")
+
     def test_a_key_sees_its_own_jobs_only(self, new_key: NewKey) -> None:
         limited = new_key(jobs=tuple(Job.objects.filter(slug__in="ab")))
         body = read(limited.get("/api/jobs/b/triggers/dependencies"))
         assert ([node["job"] for node in body["nodes"]], body["downstream"]) == (["a", "b"], [])
+        assert read(limited.get("/api/jobs/b/triggers/dependencies", {"ended": "failed"}))["prospects"] == []
         found = read(limited.get("/api/jobs/available-upstream", {"for": "b"}))["results"]
         assert [job["slug"] for job in found] == ["a"]
 

@@ -1,19 +1,22 @@
 """The page /graph/: the picture, the same in words, and what would follow."""
 
 import re
+from datetime import time, timedelta
 from itertools import pairwise
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from jobs.models import Job
 from runs import followers
 from runs.models import Run
 from runs.views import graph_page, layered
-from tests.factories import make_dependency, make_job
+from tests.factories import make_dependency, make_job, make_schedule
 from tests.pages.conftest import Visitor, words
 from tests.runs.endings import ended_run, settle_failed
-from triggers import graph
+from triggers import graph, requirements
+from triggers.models import Occurrence, Trigger
 
 pytestmark = pytest.mark.django_db
 
@@ -66,6 +69,39 @@ def test_it_tells_what_would_follow_and_why_the_rest_would_not(ada: Client, chai
     assert "Clean</a> would start at once" in page
     assert re.search(r"Report</a> would start <time", words(ada.get("/graph/?job=clean&ended=succeeded")))
     assert "Nothing follows it." in words(ada.get("/graph/?job=alone"))
+
+
+def test_a_schedule_that_needs_a_job_is_told_with_its_time(ada: Client, chain: list[Job]) -> None:
+    trigger = make_schedule(
+        make_job(slug="mail", name="Mail"), cron="30 8 * * *", timezone="Europe/Berlin", name="Mails",
+        since="window", window_minutes=24 * 60 + 120, wait_until=time(10),
+    )  # fmt: skip
+    requirements.save(trigger, upstreams=[chain[0]])
+    page = words(ada.get("/graph/?job=ingest&ended=succeeded"))
+    assert re.search(
+        r"Mail</a> would start <time[^>]*>[^<]*</time>, at its slot of \w+ \S+ 08:30 CES?T", page
+    )
+    assert (
+        "at its time, needs success: Daily at 8:30 AM, Europe/Berlin; waits until 10:00, then skips the slot"
+        in page
+    )
+    assert "Mail</a> would not start: Its condition is on_success" in words(ada.get("/graph/?job=ingest"))
+    slot = timezone.now().replace(second=0, microsecond=0)
+    Occurrence.objects.create(
+        trigger=trigger, slot=slot, outcome="waiting", until=slot + timedelta(hours=1), reason="It waits."
+    )
+    page = words(ada.get("/graph/?job=ingest&ended=succeeded"))
+    assert "Mail</a> would start at once, for its slot of" in page
+    Trigger.objects.filter(pk=trigger.pk).update(window_minutes=1)
+    Occurrence.objects.all().delete()
+    page = words(ada.get("/graph/?job=ingest&ended=succeeded"))
+    assert "Mail</a> would not start: For its next slot" in page
+
+
+def test_what_follows_all_of_several_names_the_others(ada: Client, chain: list[Job]) -> None:
+    make_dependency(chain[0], chain[1], job=make_job(name="Both"), needs="all")
+    page = words(ada.get("/graph/?job=ingest&ended=succeeded"))
+    assert "Both</a> would start at once, if clean ended so too (on success)" in page
 
 
 def test_the_runs_of_one_chain_stand_in_their_boxes(ada: Client, chain: list[Job]) -> None:

@@ -8,7 +8,6 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
 
 from jobs.inputs import JSONObjectField
 from jobs.models import Job
@@ -140,7 +139,7 @@ class DependencyAdmin(TriggerPanel):
         """What became of the last upstream runs."""
         return {
             "history": obj.followings.select_related("job")[:HISTORY],
-            "graph_url": reverse("pages:graph"),
+            "needed": list(obj.upstreams.all()),
         }
 
     def get_deleted_objects(

@@ -165,8 +165,11 @@ class ScheduleAdmin(TriggerPanel):
         return request.user.has_perm(FIRE)
 
     def page_context(self, request: HttpRequest, obj: Schedule) -> dict[str, Any]:
-        """The address of its slots, past and coming."""
-        return {"slots_url": reverse("pages:schedule", args=[obj.pk])}
+        """The address of its slots, past and coming, and the jobs that it needs."""
+        return {
+            "slots_url": reverse("pages:schedule", args=[obj.pk]),
+            "needed": list(obj.upstreams.all()),
+        }
 
     @admin.action(description="Pause selected", permissions=["change"])
     def pause_selected(self, request: HttpRequest, chosen: QuerySet[Schedule]) -> HttpResponse | None:
