@@ -1,13 +1,18 @@
 """runs.restored: a database that was restored or copied fires nothing of another day, and forgets no schedule."""
 
+import os
+import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 
 import psycopg
 import pytest
 from django.db import connection
 from django.utils import timezone
 
+from config.embedded import postgres_binaries
+from config.postgres import ROLE
 from runs import firing, restored
 from runs.models import Run
 from tests.factories import make_schedule
@@ -17,8 +22,14 @@ from triggers.models import Occurrence, Trigger
 DAYS_AGO = timedelta(days=3)
 
 
-@pytest.fixture
-def copied(own_database: str, servers: Servers) -> Iterator[Trigger]:
+MISSING = not all((postgres_binaries() / name).exists() for name in ("pg_dump", "pg_restore"))
+DUMPED = pytest.param(
+    "pg_dump", marks=pytest.mark.skipif(MISSING, reason="pg_dump and pg_restore are not beside the server")
+)
+
+
+@pytest.fixture(params=[DUMPED, "template"])
+def copied(request: pytest.FixtureRequest, own_database: str, servers: Servers) -> Iterator[Trigger]:
     """A schedule in a copy of its database, in which its last slots came three days ago."""
     trigger = make_schedule(cron="* * * * *", misfire="run_each")
     assert restored.look() == 0
@@ -29,12 +40,25 @@ def copied(own_database: str, servers: Servers) -> Iterator[Trigger]:
     connection.close()
     copy = f"{own_database}_copy"
     with psycopg.connect(servers.postgres.url, autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{copy}" TEMPLATE "{own_database}" STRATEGY FILE_COPY')
+        if request.param == "template":
+            admin.execute(f'CREATE DATABASE "{copy}" TEMPLATE "{own_database}" STRATEGY FILE_COPY')
+        else:
+            admin.execute(f'CREATE DATABASE "{copy}" TEMPLATE template0')
+            dump_and_restore(servers, own_database, copy)
         connection.settings_dict["NAME"] = copy
         yield trigger
         connection.close()
         connection.settings_dict["NAME"] = own_database
         admin.execute(f'DROP DATABASE "{copy}" WITH (FORCE)')
+
+
+def dump_and_restore(servers: Servers, source: str, copy: str) -> None:
+    """As an operator does it: PostgreSQL's own `pg_dump`, and its `pg_restore` into an empty database."""
+    dump, restore = (servers.postgres.binaries / name for name in ("pg_dump", "pg_restore"))
+    server = {"PGHOST": str(servers.postgres.sockets), "PGUSER": ROLE}
+    run = partial(subprocess.run, env={**os.environ, **server}, check=True, capture_output=True)
+    dumped = run([dump, "--format=custom", source]).stdout
+    run([restore, "--exit-on-error", f"--dbname={copy}"], input=dumped)
 
 
 def test_a_restored_schedule_fires_its_next_slot_and_none_of_another_day(copied: Trigger) -> None:
