@@ -1,7 +1,8 @@
 """Restoring: takes back that a thing was made or deleted, and what was put on or taken off its lists.
 
 What was made goes again if nobody changed it since and nothing needs it; what was deleted comes back under its
-number, as it was, unless it held secrets, of which the trail keeps dots only.
+number, as it was, unless it held secrets, of which the trail keeps dots only. A channel or source comes back without
+its secret, and switched off until it is given another.
 """
 
 import json
@@ -18,6 +19,16 @@ from jobs.models import Job
 from triggers import dependencies, keys, requirements
 from triggers.models import ApiKey, Calendar, Kind, Trigger
 
+# When the secret of a channel or source was given, and what switches that on.
+SECRETS: Final = {"secret_changed_at": "is_enabled", "secret_set_at": "enabled"}
+# What would go too, or be at a loss, if one of these were deleted.
+_NEEDED_BY: Final = {
+    "triggers.calendar": (("schedules", "Schedules keep the calendar {}: take it out of them first."),),
+    "notifications.channel": (
+        ("rules", "Rules tell the channel {} something: remove those first."),
+        ("messages", "Messages went to the channel {}: disable it instead."),
+    ),
+}
 # What is deleted together with its lists is noted in one transaction.
 TOGETHER: Final = timedelta(seconds=5)
 
@@ -55,8 +66,9 @@ def unmake(change: Change, found: Any) -> None:
         return
     if isinstance(found, Trigger) and found.kind == Kind.REMOTE:
         raise RevertRefused("Every job has its remote trigger: disable it instead.")
-    if isinstance(found, Calendar) and found.schedules.exists():
-        raise RevertRefused(f"Schedules keep the calendar {found}: take it out of them first.")
+    for name, sentence in _NEEDED_BY.get(change.model, ()):
+        if getattr(found, name).exists():
+            raise RevertRefused(sentence.format(found))
     try:
         with transaction.atomic():
             found.delete()
@@ -84,6 +96,10 @@ def remake(change: Change) -> None:
     if isinstance(made, Trigger):
         _remake_trigger(made, change)
         return
+    for name, switch in SECRETS.items():
+        if before.get(name) is not None:
+            setattr(made, name, None)
+            setattr(made, switch, False)
     made.full_clean()
     made.save(force_insert=True)
 

@@ -15,14 +15,17 @@ from jobs import auditing
 from jobs.changes import KEY, TRIGGER, Change
 from jobs.expectations import MASK
 from jobs.inputs import unmasked
-from triggers import dependencies, restoring
-from triggers.models import ApiKey, Kind, Trigger
-from triggers.restoring import RevertRefused
+from triggers import dependencies, restoring, watching
+from triggers.models import ApiKey, Kind, Source, Trigger
+from triggers.restoring import SECRETS, RevertRefused
 
 # What a key may do is settled when it is issued, and what ended it ended it for good.
 _OF_KEYS: Final = frozenset({"name", "networks", "rate_limit", "enabled", "expires_at", "idle_days"})
-REVERTIBLE: Final = frozenset({"jobs.job", TRIGGER, KEY, "triggers.calendar"})
-_NEVER: Final = frozenset({"id", "public_id", "broken_reason"})
+REVERTIBLE: Final = frozenset(
+    {"jobs.job", TRIGGER, KEY, "triggers.calendar", "triggers.source"}
+    | {"notifications.channel", "notifications.rule"}
+)
+_NEVER: Final = frozenset({"id", "public_id", "broken_reason", *SECRETS})
 
 
 def permission(change: Change) -> str:
@@ -52,7 +55,7 @@ def revert(change: Change) -> None:
     if change.model == KEY and (change.is_part or change.act == "delete"):
         raise RevertRefused("What a key may do is settled when it is issued, and its end is final.")
     if change.act == "update" and (stays := _stays(change)):
-        raise RevertRefused(f"{', '.join(stays)} can't be taken back.")
+        raise RevertRefused(_kept_back(stays))
     auditing.note(reverts=change.pk)
     try:
         with transaction.atomic():
@@ -63,6 +66,12 @@ def revert(change: Change) -> None:
         raise RevertRefused(f"The old values are not valid any more: {' '.join(error.messages)}") from None
     except dependencies.CircularDependency as error:
         raise RevertRefused(str(error)) from None
+
+
+def _kept_back(names: list[str]) -> str:
+    if SECRETS.keys() & set(names):
+        return "A secret was given with it, and the one before is not kept: nothing of it can be taken back."
+    return f"{', '.join(names)} can't be taken back."
 
 
 def _take_back(change: Change) -> None:
@@ -129,5 +138,7 @@ def _save(found: Any, change: Change) -> None:
     found.full_clean()
     if isinstance(found, Trigger) and found.kind == Kind.DEPENDENCY:
         dependencies.save(found, upstreams=list(found.upstreams.all()))
+    elif isinstance(found, Source):
+        watching.save(found)
     else:
         found.save(update_fields=sorted(names))

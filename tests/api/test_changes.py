@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,15 +11,28 @@ from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 from pghistory.models import Context
+from pytest_django import Settings
 
 from jobs import changes
 from jobs.changes import Change
 from jobs.models import Job
+from notifications import channels
+from notifications.models import Channel, Rule
 from runs.models import Campaign
 from tests.api.conftest import Program, problem, read
-from tests.factories import make_dependency, make_job, make_owner, make_run, make_schedule, make_user
+from tests.factories import (
+    make_channel,
+    make_dependency,
+    make_job,
+    make_owner,
+    make_rule,
+    make_run,
+    make_schedule,
+    make_source,
+    make_user,
+)
 from triggers import keys, restoring, reverting
-from triggers.models import ApiKey, Calendar, Trigger
+from triggers.models import ApiKey, Calendar, Source, Trigger
 
 pytestmark = pytest.mark.django_db
 
@@ -298,6 +312,69 @@ def test_what_is_in_use_or_held_secrets_stays_as_it_is() -> None:
     assert key.revoked_at is not None
     with pytest.raises(restoring.RevertRefused, match="remote trigger"):
         reverting.revert(newest(used.triggers.get()))
+
+
+def gone(model: str, number: int) -> Change:
+    return Change.objects.get(model=model, object_id=number, act="delete")
+
+
+def test_channels_and_rules_are_taken_back_and_secrets_are_not(settings: Settings) -> None:
+    settings.EMAIL_IS_SET_UP = True
+    channel = make_channel(name="ops", address="https://93.184.215.14/old")
+    secret = channels.secret_of(channel)
+    channels.save(channel, address="https://93.184.215.14/new")
+    reverting.revert(newest(channel))
+    channel.refresh_from_db()
+    assert (channel.address, channels.secret_of(channel)) == ("https://93.184.215.14/old", secret)
+    channels.replace_secret(channel)
+    assert not reverting.is_revertible(newest(channel))
+    with pytest.raises(restoring.RevertRefused, match="the one before is not kept"):
+        reverting.revert(newest(channel))
+    rule = make_rule("failed", channel=channel, tag="nightly")
+    Rule.objects.filter(pk=rule.pk).update(occasions=["recovered"])
+    reverting.revert(newest(rule))
+    rule.refresh_from_db()
+    assert rule.occasions == ["failed"]
+    fresh = make_channel(name="fresh")
+    make_rule(channel=fresh)
+    with pytest.raises(restoring.RevertRefused, match="Rules tell the channel fresh something"):
+        reverting.revert(newest(fresh))
+    fresh.rules.all().delete()
+    reverting.revert(newest(fresh))
+    assert not Channel.objects.filter(pk=fresh.pk).exists()
+    numbers = channel.pk, rule.pk
+    channel.delete()
+    reverting.revert(gone("notifications.channel", numbers[0]))
+    reverting.revert(gone("notifications.rule", numbers[1]))
+    again = Channel.objects.get(pk=numbers[0])
+    assert (again.address, again.is_enabled, channels.secret_of(again)) == (channel.address, False, "")
+    assert Rule.objects.get(pk=numbers[1]).channel == again
+    assert secret not in json.dumps(list(Change.objects.values("before", "after")), default=str)
+    mail = make_channel("email", "ops@example.org")
+    number = mail.pk
+    mail.delete()
+    reverting.revert(gone("notifications.channel", number))
+    assert Channel.objects.get(pk=number).is_enabled
+
+
+def test_sources_are_taken_back_and_their_secrets_are_not(settings: Settings, tmp_path: Path) -> None:
+    settings.WATCH_ROOTS = [str(tmp_path)]
+    source = make_source(options={"path": str(tmp_path)}, name="inbox")
+    Source.objects.filter(pk=source.pk).update(interval_seconds=600)
+    reverting.revert(newest(source))
+    source.refresh_from_db()
+    assert source.interval_seconds == 30
+    number = source.pk
+    source.delete()
+    reverting.revert(gone("triggers.source", number))
+    assert Source.objects.get(pk=number).enabled
+    Source.objects.filter(pk=number).update(secret_set_at=timezone.now(), sealed="xyz", key_id="1")
+    with pytest.raises(restoring.RevertRefused, match="the one before is not kept"):
+        reverting.revert(last("triggers.source", number))
+    Source.objects.get(pk=number).delete()
+    reverting.revert(last("triggers.source", number))
+    again = Source.objects.get(pk=number)
+    assert (again.enabled, again.sealed, again.secret_set_at) == (False, "", None)
 
 
 def test_who_may_not_delete_a_thing_may_not_take_its_making_back(client: Client) -> None:
