@@ -21,6 +21,7 @@ from kombu.exceptions import KombuError
 from redis import RedisError
 
 from jobs.priority import LANES
+from notifications.models import Message
 from runs.beat import NAME as BEAT
 from runs.models import Heartbeat, Run, Worker
 from runs.poller import NAME as POLLER
@@ -39,6 +40,9 @@ RUN_PATIENCE = timedelta(seconds=60)
 CLOCK_PATIENCE = timedelta(seconds=2)
 # A source may be away for so long before that is worth a check's no.
 SOURCE_PATIENCE = timedelta(minutes=15)
+# A message may be due for so long before somebody sends it, and one that was given up concerns the day after.
+MESSAGE_PATIENCE = timedelta(minutes=15)
+GIVEN_UP_LATELY = timedelta(hours=24)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +73,7 @@ def _database() -> Iterator[Check]:
         "zones": _zones,
         "vault": _vault,
         "sources": _sources,
+        "notifications": _notifications,
     }
     error: DatabaseError | None = None
     for name, check in known.items():
@@ -263,6 +268,26 @@ def _sources() -> Check:
         remedy="Start one: `manage.py poll_sources`."
         if silent
         else "See /sources/. What they hold is found when they can be looked at again.",
+        vital=False,
+    )
+
+
+def _notifications() -> Check:
+    """Whether messages get to where they are to go: none was given up lately, and none has been due for long."""
+    newest = Message.objects.filter(status=Message.Status.FAILED).select_related("channel").order_by("-pk")
+    lately = Now() - GIVEN_UP_LATELY
+    given_up = newest.filter(ended_at__gt=lately).defer("payload", "text")[:5]
+    late = Message.objects.filter(status=Message.Status.DUE, due_at__lt=Now() - MESSAGE_PATIENCE)
+    told = [f"Given up: {each.subject} ({each.channel})." for each in given_up]
+    if (first := late.order_by("due_at").first()) is not None:
+        told.insert(
+            0, f"Message {first.pk} has been due since {first.due_at:%Y-%m-%d %H:%M} UTC: nobody sends."
+        )
+    return Check(
+        name="notifications",
+        ok=not told,
+        detail=" ".join(told) or "No message was given up in the last 24 hours.",
+        remedy="See /notifications/?status=failed, or `manage.py notify failed`, and have them sent again.",
         vital=False,
     )
 

@@ -212,7 +212,10 @@ EMAIL_URL = env.str("EMAIL_URL", default="")
 EMAIL_IS_SET_UP = bool(EMAIL_URL)
 if EMAIL_IS_SET_UP:
     vars().update(env.email_url("EMAIL_URL"))
+    if vars()["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend":
+        vars()["EMAIL_BACKEND"] = "notifications.carriers.smtp.EmailBackend"
 EMAIL_TIMEOUT = env.float("HEADWAY_EMAIL_TIMEOUT", default=10)  # seconds, of each answer of the server
+EMAIL_TOTAL_TIMEOUT = env.float("HEADWAY_EMAIL_TOTAL_TIMEOUT", default=30)  # seconds, of all of them together
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="Headway <headway@localhost>")
 # What was told is remembered for so many days.
 NOTIFICATION_DAYS = env.int("HEADWAY_NOTIFICATION_DAYS", default=30)

@@ -12,16 +12,18 @@ from typing import Any, Final, Literal
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Min, Sum
+from django.db.models import Count, Min, Sum
 
 from jobs.models import Job
+from notifications.models import Message
 from runs import queues
 from runs.models import Heartbeat, Tally
 from runs.queues import Queue
-from triggers.models import Trigger
+from triggers.models import Source, Trigger
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 TRIGGERS: Final = 1000
+SOURCES: Final = 1000
 BEAT: Final = "beat:"
 SWEEP: Final = "sweep"
 
@@ -83,6 +85,8 @@ def metrics(now: datetime) -> Iterator[Metric]:
     yield from _of_kinds()
     yield from _of_triggers()
     yield from _of_the_clock(now)
+    yield from _of_messages(now)
+    yield from _of_sources(now)
     pruned = Metric("headway_runs_pruned_total", "counter", "Ended runs that retention deleted.")
     pruned.add(Tally.objects.aggregate(all=Sum("pruned"))["all"] or 0)
     yield pruned
@@ -169,6 +173,43 @@ def _of_the_clock(now: datetime) -> Iterator[Metric]:
     if SWEEP in beats:
         swept.add(max((now - beats[SWEEP]).total_seconds(), 0))
     yield from (age, number, lag, swept)
+
+
+def _of_messages(now: datetime) -> Iterator[Metric]:
+    """What is told: how much was given up lately, and how long what is due has been."""
+    given_up = Metric(
+        "headway_messages_given_up", "gauge", "Messages that were given up in the last 24 hours, by channel."
+    )
+    lately = Message.objects.filter(status=Message.Status.FAILED, ended_at__gt=now - timedelta(days=1))
+    for name, count in (
+        lately.values_list("channel__name").annotate(count=Count("pk")).order_by("channel__name")
+    ):
+        given_up.add(count, channel=name)
+    late = Metric(
+        "headway_message_lag_seconds", "gauge", "How long the message that is due longest has been due."
+    )
+    due = Message.objects.filter(status=Message.Status.DUE).aggregate(first=Min("due_at"))["first"]
+    late.add(max((now - due).total_seconds(), 0) if due else 0)
+    yield from (given_up, late)
+
+
+def _of_sources(now: datetime) -> Iterator[Metric]:
+    """How polling goes, of the enabled sources."""
+    found = Metric("headway_source_found_total", "counter", "Things found in a source.")
+    failing = Metric(
+        "headway_source_failures", "gauge", "Looks at a source that failed since the last that did not."
+    )
+    age = Metric("headway_source_poll_age_seconds", "gauge", "How long ago a source was looked at.")
+    lag = Metric("headway_source_lag_seconds", "gauge", "How long ago a source was read to its end.")
+    for source in Source.objects.filter(enabled=True).order_by("pk")[:SOURCES]:
+        labels = {"source": source.name, "kind": source.kind}
+        found.add(source.found_count, **labels)
+        failing.add(source.failures, **labels)
+        if source.last_poll_at is not None:
+            age.add(max((now - source.last_poll_at).total_seconds(), 0), **labels)
+        if (behind := source.lag(now)) is not None:
+            lag.add(behind.total_seconds(), **labels)
+    yield from (found, failing, age, lag)
 
 
 def _times(name: str, whose: str) -> tuple[Metric, Metric]:

@@ -1,7 +1,6 @@
 """Carries messages by e-mail, through the server that EMAIL_URL names."""
 
 import smtplib
-from typing import Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -11,17 +10,14 @@ from jobs.expectations import MASK
 from notifications.carriers.base import NotCarried
 from notifications.models import Message
 
-# Each answer of the server may take EMAIL_TIMEOUT, and a message takes about a dozen of them.
-ANSWERS: Final = 30
-
 
 class MailCarrier:
     """One message to all recipients; its Message-ID is the same at each attempt."""
 
     @property
     def lease_seconds(self) -> float:
-        """Longer than the slowest server that is still believed to answer."""
-        return ANSWERS * float(settings.EMAIL_TIMEOUT)
+        """Longer than an attempt may take in all; connecting may add a time-out for each address of the server."""
+        return 2 * (float(settings.EMAIL_TOTAL_TIMEOUT) + float(settings.EMAIL_TIMEOUT))
 
     def carry(self, message: Message, *, secret: str) -> int | None:
         if not settings.EMAIL_IS_SET_UP:

@@ -1,5 +1,6 @@
 """The pages /deliveries/: what came to event triggers, what became of it, and how to let it fire again."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -25,10 +26,11 @@ def delivery_list(request: HttpRequest) -> HttpResponse:
     """Deliveries, the newest first; by `trigger` and `verdict` and behind `after`, if the address says so."""
     asked = {name: request.GET.get(name, "") for name in ("trigger", "verdict", "after")}
     numbers = {name: int(text) for name, text in asked.items() if _is_id(text)}
-    found = _shown()
+    errors = _errors(asked)
+    found = _shown().none() if errors else _shown()
     if "trigger" in numbers:
         found = found.filter(trigger=numbers["trigger"])
-    if asked["verdict"] in Delivery.Verdict.values:
+    if asked["verdict"]:
         found = found.filter(verdict=asked["verdict"])
     if "after" in numbers:
         found = found.filter(pk__lt=numbers["after"])
@@ -36,6 +38,7 @@ def delivery_list(request: HttpRequest) -> HttpResponse:
     context = {
         "deliveries": page[:PAGE_SIZE],
         "older": page[PAGE_SIZE - 1].pk if len(page) > PAGE_SIZE else None,
+        "errors": errors,
         "verdict": asked["verdict"],
         "verdicts": Delivery.Verdict.choices,
         "addresses": Trigger.objects.filter(kind="event", source=None).select_related("job")[:200],
@@ -89,6 +92,17 @@ def _find(number: int) -> Delivery:
     if found is None:
         raise Http404(f"There is no delivery {number}. Deliveries are dropped when they are old.")
     return found
+
+
+def _errors(asked: Mapping[str, str]) -> list[str]:
+    """What of the filters can't be read, in sentences."""
+    wrong = []
+    if asked["trigger"] and not _is_id(asked["trigger"]):
+        wrong.append(f"{asked['trigger']!r} is no address: expected the number of an event trigger.")
+    if asked["verdict"] and asked["verdict"] not in Delivery.Verdict.values:
+        expected = ", ".join(Delivery.Verdict.values)
+        wrong.append(f"{asked['verdict']!r} is not a known verdict: expected one of {expected}.")
+    return wrong
 
 
 def _is_id(text: str) -> bool:

@@ -1,5 +1,6 @@
 """The pages /notifications/: who is told of what, what was sent, and how each attempt went."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -22,14 +23,19 @@ LONGEST_ID = 18  # digits
 @permitted(VIEW_MESSAGES)
 @require_GET
 def notification_list(request: HttpRequest) -> HttpResponse:
-    """Channels with their rules, and messages, the newest first; by `channel` and `status` and behind `after`."""
-    asked = {name: request.GET.get(name, "") for name in ("channel", "status", "after")}
+    """Channels with their rules, and messages, the newest first; by `channel`, `run` and `status`, behind `after`."""
+    asked = {name: request.GET.get(name, "").strip() for name in ("channel", "run", "status", "after")}
     numbers = {name: int(text) for name, text in asked.items() if _is_id(text)}
+    errors = _errors(asked)
     found = Message.objects.select_related("channel", "job").defer("payload", "text")
     if "channel" in numbers:
         found = found.filter(channel=numbers["channel"])
-    if asked["status"] in Message.Status.values:
+    if "run" in numbers:
+        found = found.filter(run_id=numbers["run"])
+    if asked["status"]:
         found = found.filter(status=asked["status"])
+    if errors:
+        found = found.none()
     if "after" in numbers:
         found = found.filter(pk__lt=numbers["after"])
     page = list(found[: PAGE_SIZE + 1])
@@ -38,10 +44,12 @@ def notification_list(request: HttpRequest) -> HttpResponse:
         "channels": Channel.objects.select_related("owner").prefetch_related(rules)[:MOST],
         "told": page[:PAGE_SIZE],
         "older": page[PAGE_SIZE - 1].pk if len(page) > PAGE_SIZE else None,
+        "errors": errors,
+        "run": numbers.get("run"),
         "status": asked["status"],
         "statuses": Message.Status.values,
         "channel": numbers.get("channel"),
-        "is_filtered": bool(asked["status"] or asked["channel"]),
+        "is_filtered": bool(asked["status"] or asked["channel"] or asked["run"]),
         "may_change": person(request).has_perm(CHANGE_CHANNEL),
         "may_edit": person(request).is_staff,
     }
@@ -93,6 +101,19 @@ def _find(number: int) -> Message:
     if found is None:
         raise Http404(f"There is no message {number}. Messages are dropped when they are old.")
     return found
+
+
+def _errors(asked: Mapping[str, str]) -> list[str]:
+    """What of the filters can't be read, in sentences."""
+    wrong = [
+        f"{asked[name]!r} is no {name}: expected a number."
+        for name in ("channel", "run")
+        if asked[name] and not _is_id(asked[name])
+    ]
+    if asked["status"] and asked["status"] not in Message.Status.values:
+        expected = ", ".join(Message.Status.values)
+        wrong.append(f"{asked['status']!r} is not a known status: expected one of {expected}.")
+    return wrong
 
 
 def _is_id(text: str) -> bool:

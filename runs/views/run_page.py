@@ -13,11 +13,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from jobs import parameters
+from notifications.models import Message
 from runs import deleted, logs, urgency
 from runs.faces import face
 from runs.models import Following, Run, run_id
 from runs.views import live
-from runs.views.access import VIEW_RUNS, permitted
+from runs.views.access import VIEW_MESSAGES, VIEW_RUNS, permitted, person
 from runs.views.phases import bars, phases, totals
 from runs.views.run_list import rights
 from runs.views.run_log import LogPage, newest, news
@@ -94,6 +95,7 @@ def run_page(request: HttpRequest, ref: str) -> HttpResponse:
         "live": not run.is_final,
         "log": log,
         "related": _related(run),
+        "messages_of_run": _messages(request, run),
         "given": _labelled(run),
         "poller": _poller(state, log),
         **_shown(request, state),
@@ -196,6 +198,14 @@ def _related(run: Run) -> Mapping[str, Sequence[Any]]:
         "children": [other for other in found if other.parent_id == run.pk],
         "passed_over": list(passed_over.select_related("trigger__job").order_by("pk")[:RELATED_LIMIT]),
     }
+
+
+def _messages(request: HttpRequest, run: Run) -> list[Message]:
+    """What was told of it, the newest first, for people who may see that."""
+    if not person(request).has_perm(VIEW_MESSAGES):
+        return []
+    told = Message.objects.filter(run_id=run.pk).select_related("channel").defer("payload", "text")
+    return list(told.order_by("-pk")[:RELATED_LIMIT])
 
 
 def _labelled(run: Run) -> list[tuple[str, Any]]:

@@ -11,11 +11,23 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from config import health
+from notifications import sending
+from notifications.models import Message
 from runs import metrics, sweep, tallies
 from runs.models import Heartbeat
 from tests.api.conftest import NewKey, Program, problem
-from tests.factories import claim_one, make_job, make_run, make_schedule, make_slot
+from tests.factories import (
+    claim_one,
+    make_channel,
+    make_job,
+    make_run,
+    make_schedule,
+    make_slot,
+    make_source,
+)
 from tests.runs.endings import ended_run, settle_failed
+from triggers.models import Source
 
 pytestmark = pytest.mark.django_db
 
@@ -93,6 +105,35 @@ def test_a_schedule_that_is_overdue_is_told_as_lag(program: Program) -> None:
     trigger = make_schedule()
     type(trigger).objects.filter(pk=trigger.pk).update(next_run_at=timezone.now() - timedelta(minutes=5))
     assert samples(program.get("/metrics").content.decode())["headway_schedule_lag_seconds"] >= 299
+
+
+def test_messages_that_were_given_up_and_sources_that_fail_are_told(
+    program: Program, settings: Settings, tmp_path: Path
+) -> None:
+    settings.WATCH_ROOTS = [str(tmp_path)]
+    message = sending.send_test(make_channel(name="ops", is_enabled=False), by="ada")
+    sending.send_next()
+    late = sending.send_test(message.channel, by="ada")
+    Message.objects.filter(pk=late.pk).update(due_at=timezone.now() - timedelta(minutes=5))
+    source = make_source(options={"path": str(tmp_path)}, name="inbox")
+    Source.objects.filter(pk=source.pk).update(
+        failures=3,
+        found_count=7,
+        last_poll_at=timezone.now(),
+        caught_up_at=timezone.now() - timedelta(hours=1),
+    )
+    found = samples(program.get("/metrics").text)
+    assert found['headway_messages_given_up{channel="ops"}'] == 1
+    assert found["headway_message_lag_seconds"] >= 300
+    label = '{source="inbox",kind="folder"}'
+    assert found[f"headway_source_found_total{label}"] == 7
+    assert found[f"headway_source_failures{label}"] == 3
+    assert found[f"headway_source_lag_seconds{label}"] >= 3600
+    assert found[f"headway_source_poll_age_seconds{label}"] < 3600
+    check = next(each for each in health.look() if each.name == "notifications")
+    assert not check.ok
+    assert not check.vital
+    assert "Given up: Test of ops (ops)." in check.detail
 
 
 def test_strangers_and_keys_that_may_not_see_all_are_refused(new_key: NewKey, stranger: Program) -> None:

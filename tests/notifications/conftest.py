@@ -25,6 +25,6 @@ def mailbox(settings: Settings) -> Iterator[Mailbox]:
 def set_up(settings: Settings, mailbox: Mailbox) -> None:
     """Has the site send by this server."""
     settings.EMAIL_IS_SET_UP = True
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_BACKEND = "notifications.carriers.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", mailbox.port
     settings.EMAIL_TIMEOUT = 2

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -9,11 +10,13 @@ from dataclasses import dataclass, field
 
 @dataclass(kw_only=True)
 class Mailbox:
-    """What came. `refusal` answers each recipient with that; a `mute` one takes connections and says nothing."""
+    """What came. `refusal` answers each recipient with that; a `mute` one takes connections and says nothing, and
+    `trickle` is what one begins with that never ends, its last byte again and again."""
 
     listener: socket.socket
     refusal: str = ""
     mute: bool = False
+    trickle: bytes = b""
     messages: list[str] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
 
@@ -33,6 +36,10 @@ class Mailbox:
         if self.mute:
             connection.recv(1)  # until the other side gives up
             return
+        connection.sendall(self.trickle)
+        while self.trickle:
+            time.sleep(0.05)
+            connection.sendall(self.trickle[-1:])
         lines = connection.makefile("rb")
 
         def say(text: str) -> None:
@@ -65,10 +72,12 @@ def _until_dot(lines: Iterator[bytes]) -> str:
 
 
 @contextmanager
-def mail_server(*, port: int = 0, refusal: str = "", mute: bool = False) -> Iterator[Mailbox]:
+def mail_server(
+    *, port: int = 0, refusal: str = "", mute: bool = False, trickle: bytes = b""
+) -> Iterator[Mailbox]:
     """A server that runs within."""
     with socket.create_server(("127.0.0.1", port)) as listener:
-        mailbox = Mailbox(listener=listener, refusal=refusal, mute=mute)
+        mailbox = Mailbox(listener=listener, refusal=refusal, mute=mute, trickle=trickle)
         threading.Thread(target=mailbox.serve, daemon=True).start()
         try:
             yield mailbox

@@ -186,6 +186,21 @@ def test_a_mail_server_that_hangs_ends_the_attempt_and_one_that_is_back_gets_it(
     assert attempts(message) == [("failed", None), ("sent", None)]
 
 
+# A greeting without an end, and a handshake of TLS: the head of a record of 16 KB, and its bytes one by one.
+@pytest.mark.parametrize(("use_ssl", "trickle"), [(False, b"2"), (True, b"\x16\x03\x03\x40\x00\x02\x00")])
+def test_a_mail_server_that_trickles_has_a_time_for_all_of_it(
+    settings: Settings, use_ssl: bool, trickle: bytes
+) -> None:
+    with mail_server(trickle=trickle) as server:
+        set_up(settings, server)
+        settings.EMAIL_TOTAL_TIMEOUT, settings.EMAIL_USE_SSL = 0.3, use_ssl
+        message = make_message(make_channel("email", "ada@example.com"))
+        send_all()
+    message.refresh_from_db()
+    assert message.sendings.get().error == "The mail server failed: it took longer than 0.3 s in all."
+    assert message.status == "due"
+
+
 @pytest.mark.usefixtures("private")
 def test_a_channel_that_is_being_sent_to_holds_up_its_own_messages_only(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok")

@@ -49,6 +49,9 @@ def test_empty_and_nothing_matches_are_told_apart(ada: Client) -> None:
     assert "No delivery matches." in words(ada.get("/deliveries/", {"verdict": "refused"}))
     for odd in ("trigger=x", "trigger=99999999999999999999", "after=-1", "verdict=nice"):
         assert ada.get(f"/deliveries/?{odd}").status_code == 200
+    page = words(ada.get("/deliveries/?verdict=nice&trigger=x"))
+    assert "'nice' is not a known verdict: expected one of" in page
+    assert "'x' is no address" in page
 
 
 def test_a_delivery_shows_headers_and_body_without_secrets(ada: Client) -> None:

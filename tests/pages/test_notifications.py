@@ -6,7 +6,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from notifications import sending
 from notifications.models import Channel, Message
-from tests.factories import make_channel, make_job, make_rule
+from tests.factories import make_channel, make_job, make_rule, make_run
 from tests.pages.conftest import Visitor, words
 
 
@@ -33,7 +33,21 @@ def test_messages_are_filtered(ada: Client, status: str) -> None:
     message = sending.send_test(make_channel(), by="ada")
     query = {"status": status, "channel": str(message.channel_id), "after": "x"}
     page = words(ada.get("/notifications/", query))
-    assert (f"/notifications/{message.pk}/" in page) == (status in {"due", "x"})
+    assert (f"/notifications/{message.pk}/" in page) == (status == "due")
+    assert ("'x' is not a known status: expected one of due, sent, failed." in page) == (status == "x")
+
+
+def test_the_page_of_a_run_says_who_was_told_of_it(ada: Client, visitor: Visitor) -> None:
+    run = make_run()
+    message = sending.send_test(make_channel(name="ops"), by="ada")
+    Message.objects.update(run_id=run.pk, subject="Report failed")
+    page = words(ada.get(f"/runs/{run.pk}/"))
+    assert "Who was told of it" in page
+    assert f'href="/notifications/{message.pk}/">Report failed</a>' in page
+    assert "Who was told of it" not in words(visitor("runs.view_run").get(f"/runs/{run.pk}/"))
+    assert f"/notifications/{message.pk}/" in words(ada.get(f"/notifications/?run={run.pk}"))
+    assert "No message matches" in words(ada.get(f"/notifications/?run={run.pk + 1}"))
+    assert "'x' is no run: expected a number." in words(ada.get("/notifications/?run=x"))
 
 
 def test_a_test_and_a_repetition_are_a_button_away(ada: Client) -> None:
