@@ -7,6 +7,7 @@ import pytest
 from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from notifications import sending
 from runs import bulk, deliveries, lists, orders
@@ -24,14 +25,15 @@ from tests.factories import (
     make_user,
 )
 from triggers import keys
-from triggers.models import Calendar
+from triggers.models import Calendar, Occurrence
 
 OURS = ("jobs", "triggers", "notifications", "runs")
 
 
 def cast() -> None:
     job = make_job()
-    make_schedule(job)
+    entry = {"trigger": make_schedule(job), "slot": timezone.now(), "outcome": "missed"}
+    Occurrence.objects.create(**entry)
     make_dependency(job)
     deliveries.send_test(make_event(job)[0])
     make_source("queue", options={"stream": "orders"}, secret="redis://localhost/0")

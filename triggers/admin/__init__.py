@@ -4,6 +4,7 @@ from triggers.admin.calendars import CalendarAdmin
 from triggers.admin.dependencies import DependencyAdmin
 from triggers.admin.events import DeliveryAdmin, EventTriggerAdmin
 from triggers.admin.keys import ApiKeyAdmin
+from triggers.admin.occurrences import OccurrenceAdmin
 from triggers.admin.remote import RemoteTriggerAdmin
 from triggers.admin.schedules import ScheduleAdmin
 from triggers.admin.sources import SourceAdmin
@@ -14,6 +15,7 @@ __all__ = [
     "DeliveryAdmin",
     "DependencyAdmin",
     "EventTriggerAdmin",
+    "OccurrenceAdmin",
     "RemoteTriggerAdmin",
     "ScheduleAdmin",
     "SourceAdmin",

@@ -46,6 +46,12 @@ class Occurrence(models.Model):
             ),
         ]
         indexes: ClassVar = [
+            # The exceptions, which people look for among many that simply ran.
+            models.Index(
+                name="occurrence_not_fired",
+                fields=["-id"],
+                condition=Q(outcome__in=("skipped", "missed", "dismissed", "due", "waiting")),
+            ),
             models.Index(name="occurrence_missed", fields=["trigger", "slot"], condition=Q(outcome="missed")),
             models.Index(name="occurrence_due", fields=["trigger", "slot"], condition=Q(outcome="due")),
             models.Index(name="occurrence_newest", fields=["trigger", "-id"]),
