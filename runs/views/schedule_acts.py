@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -17,7 +19,7 @@ from jobs.pausing import PauseRefused
 from runs import causes, firing, launch
 from runs.views.access import ACTS, CHANGE_TRIGGER, FIRE_TRIGGER, VIEW_RUNS, back, permitted, person
 from runs.views.schedule_list import PAGE_SIZE
-from triggers import backlog, pausing, schedules
+from triggers import backlog, cron, pausing, schedules, shifting
 from triggers.models import Trigger
 
 LONGEST_JITTER: Final = 24 * 60 * 60
@@ -44,6 +46,8 @@ def act(request: HttpRequest) -> HttpResponse:
     chosen = list(Trigger.objects.schedules().filter(pk__in=ids).select_related("job").order_by("id"))
     if not chosen:
         messages.error(request, "No schedule was chosen.")
+    if chosen and word == "zone" and "confirmed" not in request.POST:
+        return _ask_zone(request, chosen)
     for trigger in chosen:
         try:
             messages.success(request, does(request, trigger))
@@ -125,6 +129,35 @@ def _spread(request: HttpRequest, trigger: Trigger) -> str:
     )
 
 
+def _ask_zone(request: HttpRequest, chosen: list[Trigger]) -> HttpResponse:
+    """A page that says what moves before anything is changed; an error where the zone is none."""
+    try:
+        zone = _wanted_zone(request)
+    except ActRefused as error:
+        messages.error(request, str(error))
+        return _back(request)
+    context = {
+        "zone": zone.key,
+        "shifts": shifting.shifts(chosen, zone=zone, now=timezone.now()),
+        "next": request.POST.get("next", ""),
+    }
+    return render(request, "schedules/zone.html", context)
+
+
+def _shift(request: HttpRequest, trigger: Trigger) -> str:
+    found = shifting.shift(
+        trigger, zone=_wanted_zone(request), now=timezone.now(), by=person(request).get_username()
+    )
+    return f"{trigger.label} of {trigger.job.name}: {found.words}."
+
+
+def _wanted_zone(request: HttpRequest) -> ZoneInfo:
+    try:
+        return cron.validate_zone(request.POST.get("zone", "").strip())
+    except cron.InvalidZone as error:
+        raise ActRefused(str(error)) from None
+
+
 def _outlook(trigger: Trigger) -> str:
     coming = schedules.upcoming(trigger, after=timezone.now(), count=1)
     next_one = f"{timezone.localtime(coming[0]):%Y-%m-%d %H:%M %Z}" if coming else "never"
@@ -149,5 +182,6 @@ ACTS_OF_SCHEDULES: Final[dict[str, tuple[Act, str]]] = {
     "on": (_turn_on, CHANGE_TRIGGER),
     "off": (_turn_off, CHANGE_TRIGGER),
     "spread": (_spread, CHANGE_TRIGGER),
+    "zone": (_shift, CHANGE_TRIGGER),
     "fire": (_fire, FIRE_TRIGGER),
 }

@@ -3,6 +3,7 @@
 
 {
   const DELAY_MS = 300;
+  const SHOWN = /^(cron|timezone|starts_at|ends_at|calendars|upstream|condition|needs|since|window_|wait_|otherwise)/;
   const preview = document.getElementById("schedule-preview");
   const form = preview?.closest("form");
   const cron = form?.elements.namedItem("cron");
@@ -11,7 +12,9 @@
 
   const show = async () => {
     const number = ++asked;
-    const answer = await fetch(preview.dataset.previewUrl, { method: "POST", body: new FormData(form) });
+    const body = new FormData(form);
+    body.append("_viewer", Intl.DateTimeFormat().resolvedOptions().timeZone);
+    const answer = await fetch(preview.dataset.previewUrl, { method: "POST", body });
     // A slower answer to an older question must not replace a newer one.
     if (answer.ok && number === asked) {
       preview.innerHTML = await answer.text();
@@ -20,7 +23,7 @@
 
   if (cron && preview.dataset.previewUrl) {
     form.addEventListener("input", (event) => {
-      if (/^(cron|timezone|starts_at|ends_at|calendars)/.test(event.target.name)) {
+      if (SHOWN.test(event.target.name)) {
         clearTimeout(timer);
         timer = setTimeout(show, DELAY_MS);
       }

@@ -69,9 +69,34 @@ def test_a_schedule_that_needs_another_job_is_previewed_and_saved(boss: Client) 
     assert (found.condition, found.otherwise, found.upstreams.count()) == ("", "skip", 0)
 
 
+def test_selected_schedules_move_to_another_clock_after_saying_what_moves(boss: Client) -> None:
+    schedule = make_schedule(cron="30 8 * * *", timezone="Europe/Berlin")
+    url = address("triggers_schedule_changelist")
+    chosen = {"action": "shift_selected", "_selected_action": [schedule.pk]}
+    assert "Time zone" in text_of(boss.post(url, chosen))
+    wrong = boss.post(url, chosen | {"_asked": "yes", "zone": "Europe/Berln"})
+    assert "Did you mean Europe/Berlin" in text_of(wrong)
+    told = text_of(boss.post(url, chosen | {"_asked": "yes", "zone": "America/New_York"}))
+    assert re.search(r"The next slot, \w+ \S+ 08:30 CES?T, becomes \w+ \S+ 08:30 E[SD]T\.", told)
+    schedule.refresh_from_db()
+    assert schedule.timezone.key == "Europe/Berlin"
+    boss.post(url, chosen | {"_asked": "yes", "_confirmed": "yes", "zone": "America/New_York"})
+    schedule.refresh_from_db()
+    assert schedule.timezone.key == "America/New_York"
+
+
 def test_the_enter_key_saves(boss: Client) -> None:
     buttons = re.findall(r'<(?:button|input) type="submit"[^>]*>', boss.get(address(ADD)).content.decode())
     assert 'name="_save"' in next(found for found in buttons if "name=" in found)
+
+
+def test_the_preview_shows_the_viewers_clock_if_the_browser_tells_it(boss: Client) -> None:
+    url = address("triggers_schedule_preview")
+    text = text_of(boss.post(url, NEW_YORK | {"_viewer": "Asia/Tokyo"}))
+    assert "Your clock, Asia/Tokyo" in text
+    assert re.search(r"1[56]:00 JST", text)
+    for unneeded in ("America/New_York", "UTC", "", "Mars/Phobos"):
+        assert "Your clock" not in text_of(boss.post(url, NEW_YORK | {"_viewer": unneeded}))
 
 
 def test_a_preset_fills_the_cron_text_in(boss: Client) -> None:

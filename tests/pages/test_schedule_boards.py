@@ -197,6 +197,41 @@ def test_chosen_schedules_are_paused_until_and_resumed_together(visitor: Visitor
     assert not Trigger.objects.filter(paused_at__isnull=False).exists()
 
 
+def test_chosen_schedules_move_to_another_clock_after_saying_what_moves(visitor: Visitor) -> None:
+    one = make_schedule(cron="30 8 * * *", timezone="Europe/Berlin", name="mornings")
+    other = make_schedule(cron="0 2 * * *\n0 14 * * *", timezone="America/New_York")
+    client = visitor("runs.view_run", CHANGE)
+    chosen = {
+        "schedule": [one.pk, other.pk],
+        "act": "zone",
+        "zone": "America/New_York",
+        "next": "/schedules/?q=x",
+    }
+    page = words(client.post("/schedules/acts/", chosen))
+    assert re.search(r"The next slot, \w+ \S+ 08:30 CES?T, becomes \w+ \S+ 08:30 E[SD]T\.", page)
+    assert "Is in America/New_York already and stays as it is." in page
+    assert "Change 2 schedules" in page
+    one.refresh_from_db()
+    assert one.timezone.key == "Europe/Berlin"
+    answer = client.post("/schedules/acts/", {**chosen, "confirmed": "yes"})
+    assert answer["Location"] == "/schedules/?q=x"
+    one.refresh_from_db()
+    assert (one.timezone.key, one.next_run_at) == ("America/New_York", None)
+    wrong = client.post("/schedules/acts/", {**chosen, "zone": "Europe/Berln"}, follow=True)
+    assert "Did you mean Europe/Berlin" in words(wrong)
+
+
+def test_a_paused_schedule_says_what_it_skips_and_lines_stay_lines(ada: Client) -> None:
+    trigger = planned(5, cron="0 2 * * *\n0 14 * * *", paused_at=NOW - timedelta(hours=1), paused_by="ada")
+    page = words(ada.get("/schedules/"))
+    assert re.search(r"skips <time", page)
+    assert '<code class="cron">0 2 * * *\n0 14 * * *</code>' in ada.get("/schedules/").content.decode()
+    Trigger.objects.filter(pk=trigger.pk).update(paused_until=NOW + timedelta(minutes=2))
+    planned_again = NOW + timedelta(minutes=5)
+    Trigger.objects.filter(pk=trigger.pk).update(next_run_at=planned_again, next_slot=planned_again)
+    assert "skips <time" not in words(ada.get("/schedules/"))
+
+
 @pytest.mark.parametrize(
     ("sent", "told"),
     [

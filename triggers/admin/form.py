@@ -76,6 +76,12 @@ class ZoneField(forms.CharField):
         return bool(self.prepare_value(initial) != (data or "").strip())
 
 
+class ZoneForm(forms.Form):
+    """The zone that schedules are to be moved to."""
+
+    zone = ZoneField(label="Time zone", help_text="The cron lines stay, and count by the clock of this zone.")
+
+
 class TriggerForm(_ModelForm):
     """What all kinds of triggers have: parameters, of which secrets are shown as dots."""
 
@@ -240,10 +246,24 @@ class ScheduleForm(TriggerForm):
         saved = (cron.parse(self._saved[0]), self._saved[1]) if self._saved else None
         closing = schedules.closing(values.get("calendars") or ())
         found = cron.preview(
-            cron=cron.parse(text), zone=zone, after=begin, count=SLOTS, saved=saved, closing=closing
+            cron=cron.parse(text),
+            zone=zone,
+            after=begin,
+            count=SLOTS,
+            viewer_zone=self._viewer_zone(zone),
+            saved=saved,
+            closing=closing,
         )
         within = tuple(run for run in found.next_runs if ends_at is None or run.utc <= ends_at)
         return replace(found, next_runs=within)
+
+    def _viewer_zone(self, zone: ZoneInfo) -> ZoneInfo | None:
+        """The zone that the browser says it is in; None if it says none, or one of the clocks that are shown anyway."""
+        try:
+            found = cron.validate_zone(str(self.data.get("_viewer", "")))
+        except cron.InvalidZone:
+            return None
+        return None if found.key in (zone.key, "UTC", "Etc/UTC") else found
 
     def _instance_values(self) -> dict[str, Any]:
         """What is saved; a new schedule has no calendars yet, and can't be asked for them."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from typing import Any, ClassVar, Final
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import admin, messages
@@ -20,8 +21,8 @@ from jobs.panel import PauseForm
 from jobs.pausing import PauseRefused
 from runs import strips
 from runs.templatetags.headway import moment, strip
-from triggers import cron, dependencies, ledger, pausing, requirements, schedules
-from triggers.admin.form import PRESETS, ScheduleForm
+from triggers import cron, dependencies, ledger, pausing, requirements, schedules, shifting
+from triggers.admin.form import PRESETS, ScheduleForm, ZoneForm
 from triggers.admin.triggering import TriggerPanel
 from triggers.ledger import LedgerRefused
 from triggers.models import Kind, Occurrence, Schedule
@@ -51,7 +52,13 @@ class ScheduleAdmin(TriggerPanel):
     list_display = ["__str__", "job_link", "rule", "state", "next_run", "latest"]
     list_filter = ["enabled", "misfire", "overlap", "calendars"]
     refusals: ClassVar = (*TriggerPanel.refusals, PauseRefused, LedgerRefused)
-    actions = [*TriggerPanel.actions, "pause_selected", "resume_selected", "run_missed_of_selected"]
+    actions = [
+        *TriggerPanel.actions,
+        "pause_selected",
+        "resume_selected",
+        "shift_selected",
+        "run_missed_of_selected",
+    ]
     search_fields = ["name", "cron", "job__name", "job__slug"]
     search_help_text = "By name, cron text, or the name or slug of the job."
     row_buttons: ClassVar = ["enable", "disable", "fire"]
@@ -185,6 +192,26 @@ class ScheduleAdmin(TriggerPanel):
         """Ends the pause of each."""
         self.each(request, chosen, lambda schedule: self.resume(request, schedule))
 
+    @admin.action(description="Change zone of selected", permissions=["change"])
+    def shift_selected(self, request: HttpRequest, chosen: QuerySet[Schedule]) -> HttpResponse | None:
+        """Asks for the zone, says what moves, and moves each when that is confirmed."""
+        form = ZoneForm(request.POST if "_asked" in request.POST else None)
+        now, asked = timezone.now(), form.is_valid()
+        if asked and "_confirmed" in request.POST:
+            self.each(
+                request, chosen, lambda schedule: self._shift(request, schedule, form.cleaned_data["zone"])
+            )
+            return None
+        found = list(chosen.select_related("job"))
+        moved = shifting.shifts(found, zone=form.cleaned_data["zone"], now=now) if asked else []
+        template = "admin/triggers/schedule/zone.html"
+        return self.ask(request, found, template=template, title="Change zone", form=form, shifts=moved)
+
+    @staticmethod
+    def _shift(request: HttpRequest, schedule: Schedule, zone: ZoneInfo) -> str:
+        found = shifting.shift(schedule, zone=zone, now=timezone.now(), by=request.user.get_username())
+        return f"{schedule.label} of {schedule.job.name}: {found.words}."
+
     def _ask_pause(self, request: HttpRequest, chosen: Iterable[Schedule]) -> dict[str, Any] | HttpResponse:
         """What the form of a pause says, or the page that asks."""
         form = PauseForm(request.POST if "_confirmed" in request.POST else None)
@@ -240,7 +267,7 @@ class ScheduleAdmin(TriggerPanel):
             words = cron.describe(cron.parse(schedule.cron))
         except cron.InvalidCron as error:  # written past the form
             words = str(error)
-        return format_html("{}<br><code>{}</code> {}", words, schedule.cron, schedule.timezone)
+        return format_html('{}<br><code class="cron">{}</code> {}', words, schedule.cron, schedule.timezone)
 
     @admin.display(description="Needs")
     def upstream(self, schedule: Schedule) -> str:
