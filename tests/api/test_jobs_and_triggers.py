@@ -220,6 +220,9 @@ class TestPreview:
         (slot,) = body["next_runs"]
         assert (slot["utc"], slot["waits_until"]) == ("2026-06-01T06:30:00Z", "2026-06-01T08:00:00Z")
         assert slot["viewer"] == "2026-06-01T02:30:00-04:00"
+        saved = make_schedule(report, cron="0 9 * * *", timezone="Europe/Berlin")
+        warned = read(program.get(path, {**asked, "trigger": saved.pk}))["warnings"]
+        assert (warned[0]["code"], "the next run moves from" in warned[0]["message"]) == ("changed", True)
         make_dependency(load, job=report)
         refused = problem(program.post(path, {**asked, "upstream": "report"}), 400, "invalid_body")
         assert refused["errors"][0]["code"] == "circular_dependency"
@@ -243,6 +246,7 @@ class TestPreview:
             ({"otherwise": "maybe"}, "/otherwise"),
             ({"wait_minutes": "long"}, "/wait_minutes"),
             ({"viewer_timezone": "Mars/Phobos"}, "/viewer_timezone"),
+            ({"trigger": 1}, "/trigger"),
             ({"cron": "0 0 31 2 *"}, "/cron"),
             ({"cron": "x" * 5000}, "/cron"),
             ({"timezone": "Mars/Phobos"}, "/timezone"),

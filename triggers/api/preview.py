@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import time
 from typing import Any, ClassVar, Final
+from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
@@ -26,6 +27,7 @@ from triggers.models import Calendar, Condition, Kind, Scope, Trigger
 from triggers.visibility import visible_jobs
 
 LONGEST_CRON: Final = 4000  # characters; a cron text has up to 20 lines of 200
+Saved = tuple[cron.Cron, ZoneInfo] | None
 # What says how a slot waits for upstreams, and nothing without them.
 WAITS: Final = ("wait_until", "wait_minutes", "otherwise")
 
@@ -50,6 +52,12 @@ SCHEMA: Final[Mapping[str, Any]] = {
             "description": "Slugs of jobs that the schedule would need, joined by commas.",
         },
         **requirements.FIELDS,
+        "trigger": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "The id of the schedule that this one would replace: a warning says what changes. Only "
+            "at the address of its job.",
+        },
         "viewer_timezone": {
             "type": "string",
             "description": "The zone of a third clock to show the slots on.",
@@ -143,7 +151,7 @@ class PreviewView(Endpoint):
         job = visible.filter(slug=slug).first() if slug else None
         if slug and job is None:
             raise NotFound(f"There is no job {shown(slug)}.")
-        found = preview(asked, refusal)
+        found = preview(asked, refusal, saved=_saved(job, asked, refusal))
         needed = _upstreams(asked, visible, refusal)
         trigger = _needing(asked, needed, refusal)
         _check_circle(job, needed, refusal)
@@ -151,8 +159,8 @@ class PreviewView(Endpoint):
         return Response(PreviewSerializer(found, context=context).data)
 
 
-def preview(asked: Mapping[str, Any], refusal: type[Faulty]) -> cron.Preview:
-    """The preview that `asked` describes; raises `refusal`."""
+def preview(asked: Mapping[str, Any], refusal: type[Faulty], *, saved: Saved = None) -> cron.Preview:
+    """The preview that `asked` describes, beside what is saved; raises `refusal`."""
     after = wire.instant_of(asked, "from", refusal) or timezone.now()
     closing = schedules.closing(_calendars(asked.get("calendars", ""), refusal))
     viewer = asked.get("viewer_timezone")
@@ -166,10 +174,30 @@ def preview(asked: Mapping[str, Any], refusal: type[Faulty]) -> cron.Preview:
         place = "from"
         count = int(asked.get("count", 5))
         return cron.preview(
-            cron=lines, zone=zone, after=after, count=count, viewer_zone=viewer_zone, closing=closing
+            cron=lines,
+            zone=zone,
+            after=after,
+            count=count,
+            viewer_zone=viewer_zone,
+            saved=saved,
+            closing=closing,
         )
     except (cron.InvalidCron, cron.InvalidZone, cron.InvalidInstant) as error:
         raise refusal([Fault(pointer=f"/{place}", code=place, detail=str(error))]) from None
+
+
+def _saved(job: Job | None, asked: Mapping[str, Any], refusal: type[Faulty]) -> Saved:
+    if "trigger" not in asked:
+        return None
+    number = int(asked["trigger"])
+    found = Trigger.objects.schedules().filter(job=job, pk=number).first() if number < 2**63 else None
+    if job is not None and found is not None:
+        try:
+            return cron.parse(found.cron), found.timezone
+        except cron.InvalidCron:  # written past every door: there is nothing to compare with
+            return None
+    detail = f"There is no schedule {number} of {f'the job {job.slug!r}' if job else 'no job'}."
+    raise refusal([Fault(pointer="/trigger", code="trigger", detail=detail)])
 
 
 def _calendars(text: str, refusal: type[Faulty]) -> list[Calendar]:
