@@ -119,7 +119,7 @@ def _lines(
         pause_at=columns["at"],
         pause_until=Cast(until or Value(None), DateTimeField()),
     )
-    return lines.values_list(
+    listed: QuerySet[Any, Any] = lines.values_list(
         "pause_kind",
         "pause_id",
         "pause_name",
@@ -128,7 +128,8 @@ def _lines(
         "paused_by",
         "pause_until",
         "paused_reason",
-    )[:MOST]
+    )
+    return listed[:MOST]
 
 
 def _goes_on(now: datetime) -> Q:

@@ -54,7 +54,7 @@ def test_a_worker_is_pinged(program: Program, monkeypatch: pytest.MonkeyPatch) -
     address = f"/api/workers/{slot.worker_id}/ping"
     assert "did not answer" in problem(program.post(address), 409, "refused")["detail"]
     monkeypatch.undo()
-    monkeypatch.setattr(pinging.time, "sleep", lambda _: pinging.answer(slot.worker_id))
+    monkeypatch.setattr("runs.pinging.time.sleep", lambda _: pinging.answer(slot.worker_id))
     assert 0 <= read(program.post(address))["ping_seconds"] < 60
     problem(program.post("/api/workers/123456789/ping"), 404, "not_found")
 

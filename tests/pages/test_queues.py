@@ -130,7 +130,7 @@ def test_a_broker_that_is_away_takes_nothing_else_from_the_page(
 def test_a_worker_is_pinged_and_says_how_long_it_took(ada: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     ready_slot("bulk")
     worker = Worker.objects.get()
-    monkeypatch.setattr(pinging.time, "sleep", lambda _: pinging.answer(worker.pk))
+    monkeypatch.setattr("runs.pinging.time.sleep", lambda _: pinging.answer(worker.pk))
     assert "answered after" in words(ada.post(f"/workers/{worker.pk}/ping/", follow=True))
     assert "a ping took" in words(ada.get("/queues/"))
 
