@@ -44,6 +44,7 @@ class _Deadline:
         """Keeps a second handle: TLS takes the first one away from whoever has it."""
         with self._lock:
             if self.is_over:
+                connection.close()
                 raise TimeoutError
             self._connections.append(connection.dup())
 
