@@ -34,7 +34,9 @@ def planned_tuples(statement: str, arguments: Sequence[Any]) -> Tuples:
     return _planned(statement, arguments, tuple_row)
 
 
-def _planned(statement: str, arguments: Sequence[Any], rows: RowFactory[Answer]) -> list[Answer]:
+def _planned(
+    statement: str, arguments: Sequence[Any] | Mapping[str, Any], rows: RowFactory[Answer]
+) -> list[Answer]:
     with connection.wrap_database_errors, psycopg.Cursor(_raw(), row_factory=rows) as cursor:
         return cursor.execute(statement, arguments).fetchall()
 
