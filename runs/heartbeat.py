@@ -81,9 +81,7 @@ class Heartbeat:
         elif now - self.renewed_at >= settings.HEARTBEAT_SECONDS:
             self._renew(now)
         assert self.worker_id is not None
-        self.slots = set(self._slots())
-        if workers.end_processes(self.worker_id, alive=self.slots):
-            lifecycle.rescue()
+        self._look_for_deaths(self.worker_id)
         if self.ready:
             workers.set_ready(self.worker_id)
             dispatch.hint(self.lanes[0], self.concurrency)  # so that slots are at hand before there is work
@@ -96,6 +94,17 @@ class Heartbeat:
             workers.stop(self.worker_id)
             if now - self.stopping_at >= settings.STOP_GRACE_SECONDS:
                 self._interrupt_all()
+
+    def _look_for_deaths(self, worker_id: int) -> None:
+        """Ends the slots that are dead and rescues what they carried.
+
+        Only slots that are registered can carry anything; to look at these few costs a hundredth of what it takes
+        to find all children of a process, which is a look at every process of the machine.
+        """
+        known = workers.slot_pids(worker_id)
+        self.slots = {pid for pid in known if _lives(pid, parent=self.parent)}
+        if known > self.slots and workers.end_processes(worker_id, pids=known - self.slots):
+            lifecycle.rescue()
 
     def stop(self) -> None:
         """The worker was asked to stop: it claims nothing more, and its work has the grace to end."""
@@ -139,9 +148,7 @@ class Heartbeat:
         except psutil.NoSuchProcess:
             return []
         own = os.getpid()
-        return [
-            child.pid for child in children if child.pid != own and child.status() != psutil.STATUS_ZOMBIE
-        ]
+        return [child.pid for child in children if child.pid != own and _lives(child.pid, parent=self.parent)]
 
     def _memory_bytes(self) -> int | None:
         """What the worker's processes and all that they started hold, each page that some share counted once a
@@ -214,7 +221,7 @@ class Heartbeat:
         try:
             if self.stopping_at is not None:
                 lifecycle.give_back(lifecycle.held_by(self.worker_id))
-            workers.end_processes(self.worker_id, alive=())
+            workers.end_processes(self.worker_id)
             workers.retire(self.worker_id)
             lifecycle.rescue()
         except (DatabaseError, InterfaceError) as error:
@@ -252,6 +259,15 @@ def _held(process: psutil.Process) -> int:
     except psutil.Error:
         return 0
     return int(getattr(told, "pss", told.rss))
+
+
+def _lives(pid: int, *, parent: int) -> bool:
+    """Whether the process of that number is a child of `parent` that has not ended."""
+    try:
+        process = psutil.Process(pid)
+        return process.ppid() == parent and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _signal(pid: int, number: int) -> None:

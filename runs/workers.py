@@ -115,9 +115,17 @@ def set_ready(worker_id: int) -> None:
     Worker.objects.filter(pk=worker_id).update(ready_at=Now())
 
 
-def end_processes(worker_id: int, *, alive: Collection[int]) -> int:
-    """Notes which slots of the worker are dead, all but those whose pids are `alive`; returns how many."""
-    gone = WorkerProcess.objects.filter(worker_id=worker_id, ended_at__isnull=True).exclude(pid__in=alive)
+def slot_pids(worker_id: int) -> set[int]:
+    """The pids of the worker's slots that are not known to be dead."""
+    rows = WorkerProcess.objects.filter(worker_id=worker_id, ended_at__isnull=True)
+    return set(rows.values_list("pid", flat=True))
+
+
+def end_processes(worker_id: int, *, pids: Collection[int] | None = None) -> int:
+    """Notes that the worker's slots with these pids are dead, or by default all; returns how many."""
+    gone = WorkerProcess.objects.filter(worker_id=worker_id, ended_at__isnull=True)
+    if pids is not None:
+        gone = gone.filter(pid__in=pids)
     return gone.update(ended_at=Now())
 
 

@@ -231,7 +231,7 @@ def test_a_dead_slot_of_a_living_worker_loses_its_run() -> None:
     run = make_run()
     slot = make_slot()
     claim_one(slot)
-    assert workers.end_processes(slot.worker_id, alive=[4711]) == 1
+    assert workers.end_processes(slot.worker_id, pids=workers.slot_pids(slot.worker_id)) == 1
     lifecycle.rescue()
     run.refresh_from_db()
     assert (run.status, run.lost_attempts) == (Status.QUEUED, 1)
@@ -281,7 +281,7 @@ def test_who_lost_his_claim_gives_nothing_back() -> None:
     run = make_run()
     slot = make_slot()
     lost = claim_one(slot)
-    workers.end_processes(slot.worker_id, alive=())
+    workers.end_processes(slot.worker_id)
     lifecycle.rescue()
     claim_one(make_slot())
     assert lifecycle.give_back([(lost.id, lost.token)]) == []
@@ -398,7 +398,7 @@ def test_what_a_dead_slot_had_not_begun_goes_back_without_an_attempt() -> None:
     assert [c.id for c in claims] == [begun.pk, announced.pk, untouched.pk]
     live = workers.Slot(process_id=slot.pk, name="w@test:1")
     assert workers.announce(live, token=claims[1].token, run_ids=[announced.pk]) == set()
-    workers.end_processes(slot.worker_id, alive=())
+    workers.end_processes(slot.worker_id)
     lifecycle.rescue()
     outcomes = []
     for run in (begun, announced, untouched):
@@ -443,7 +443,7 @@ def test_an_announced_run_that_was_lost_shows_that_attempt_and_no_other() -> Non
     (claimed,) = lifecycle.claim(Wish(lane="bulk", limit=1, begun=0, process_id=slot.pk, worker="w@test:1"))
     live = workers.Slot(process_id=slot.pk, name="w@test:1")
     workers.announce(live, token=claimed.token, run_ids=[run.pk])
-    workers.end_processes(slot.worker_id, alive=())
+    workers.end_processes(slot.worker_id)
     lifecycle.rescue()
     run.refresh_from_db()
     assert [attempt["outcome"] for attempt in run.history()] == ["lost"]

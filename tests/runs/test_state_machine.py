@@ -247,7 +247,7 @@ class Machine(RuleBasedStateMachine):
 
     def _end(self, slot: int) -> None:
         self.slots[slot].ended = True
-        workers.end_processes(_worker_of(slot), alive=())
+        workers.end_processes(_worker_of(slot))
 
     @rule()
     def the_sweep_rescues(self) -> None:
