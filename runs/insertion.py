@@ -47,7 +47,7 @@ def insert(run: Run, *, labels: Iterable[RunLabel], deadlines: Iterable[Deadline
     the database's IntegrityError for a slot, or an ended run, that led to a run already.
     """
     arguments = [
-        json.dumps({name: _plain(getattr(run, name)) for name, _ in _columns()}),
+        json.dumps(_given(run)),
         json.dumps([{"kind": label.kind, "key": label.key, "value": label.value} for label in labels]),
         json.dumps(
             [{"job_id": one.job_id, "kind": one.kind, "due_at": one.due_at.isoformat()} for one in deadlines]
@@ -88,6 +88,11 @@ def _statement() -> str:
         .replace("@values@", ", ".join(f"x.{name}" for name in names))
         .replace("@columns@", ", ".join(f"{name} {kind}" for name, kind in _columns()))
     )
+
+
+def _given(run: Run) -> dict[str, Any]:
+    """What the run's columns are given; what is left out is NULL, as most of a new run is."""
+    return {name: _plain(value) for name, _ in _columns() if (value := getattr(run, name)) is not None}
 
 
 def _plain(value: Any) -> Any:
