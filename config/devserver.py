@@ -25,6 +25,7 @@ from config.programs import beat, poller, preparation, web, worker
 from config.readiness import watch
 from config.supervisor import Child, Stopped, Supervisor, say
 from config.valkey import Valkey
+from runs import slices
 
 ROOT = Path(__file__).resolve().parent.parent
 # In all, everything ends within five seconds of being asked to.
@@ -86,6 +87,7 @@ class Site:
             )
         self._clear(reset=reset)
         self.supervisor.listen()
+        slices.shorten()  # for all of the site, whose bulk workers then take it back
         self._open_port()
         try:
             self._start()

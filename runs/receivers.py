@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from celery import signals
 
-from runs import attempts, heartbeat, workers
+from runs import attempts, heartbeat, slices, workers
 from runs.leash import die_with_parent
 
 log = structlog.get_logger(__name__)
@@ -21,6 +21,10 @@ def start_heartbeat(sender: Any, **kwargs: Any) -> None:
     """Forks the heartbeat process before the pool has a single child, and keeps it alive."""
     lanes = sorted(sender.app.amqp.queues.consume_from)
     workers.lanes = tuple(lanes)
+    if lanes == ["bulk"]:
+        slices.forget()
+    else:
+        slices.shorten()
 
     def fork() -> None:
         global _heartbeat_pid  # noqa: PLW0603 - one worker, one heartbeat process
