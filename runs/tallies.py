@@ -1,6 +1,11 @@
 """Counters of ended runs that need no scan and cannot drift: appended by each ending, folded by the sweep.
 
-What people read is always base plus what was not folded yet, so a run counts in the moment it ends.
+What people read is always base plus what was not folded yet, so a run counts in the moment it ends. Nothing repairs the
+counters, because nothing can make them wrong: a run gets its final status, once, in a statement that also appends what
+it adds (`runs.moves` for every move, the function that settles one ordinary run, `runs.portions` for recipients that
+are skipped), or in the transaction that counts it (`count`: skipped as it is launched, imported). A fold deletes what
+it adds in the same statement, and what deletes runs touches no counter.
+tests/runs/test_counters.py does all of it in any order.
 """
 
 from collections.abc import Iterable
