@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
@@ -12,7 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from jobs import copying, parameters, pausing, sync
+from jobs import copying, parameters, pausing, switching, sync
 from jobs.admin import running
 from jobs.admin.form import sentence_of
 from jobs.buttons import button
@@ -29,13 +30,32 @@ def _may_start(job: Job) -> bool:
     return True
 
 
+class TagForm(forms.Form):
+    """Which tag."""
+
+    tag = forms.CharField(max_length=switching.TAG_LENGTH)
+
+
 class JobActs(Panel):
     """Jobs: the buttons and actions."""
 
-    actions = ["run_selected", "pause_selected", "resume_selected", "duplicate_selected"]
+    actions = [
+        "run_selected",
+        "pause_selected",
+        "resume_selected",
+        "enable_selected",
+        "disable_selected",
+        "tag_selected",
+        "duplicate_selected",
+    ]
     row_buttons: ClassVar = ["run"]
     page_buttons: ClassVar = ["run", "pause", "resume", "duplicate"]
-    refusals: ClassVar = (launch.LaunchRefused, parameters.InvalidParameters, pausing.PauseRefused)
+    refusals: ClassVar = (
+        launch.LaunchRefused,
+        parameters.InvalidParameters,
+        pausing.PauseRefused,
+        switching.SwitchRefused,
+    )
 
     @button("Run", permission="jobs.run_job", offered=_may_start, asks=True)
     def run(self, request: HttpRequest, job: Job) -> SafeString | HttpResponse:
@@ -101,6 +121,25 @@ class JobActs(Panel):
         """Ends the pause of each job."""
         self.each(request, jobs, lambda job: self.resume(request, job))
 
+    @admin.action(description="Enable selected jobs", permissions=["change"])
+    def enable_selected(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
+        """Makes each job active."""
+        self.each(request, jobs, lambda job: self._switch(request, job, is_on=True))
+
+    @admin.action(description="Disable selected jobs", permissions=["change"])
+    def disable_selected(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
+        """Makes each job inactive."""
+        self.each(request, jobs, lambda job: self._switch(request, job, is_on=False))
+
+    @admin.action(description="Add a tag to selected jobs", permissions=["change"])
+    def tag_selected(self, request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse | None:
+        """Asks for the tag, and gives it to each job."""
+        form = TagForm(request.POST if "_confirmed" in request.POST else None)
+        if not form.is_valid():
+            return self.ask(request, jobs, template="admin/jobs/job/tag.html", title="Add a tag", form=form)
+        self.each(request, jobs, lambda job: self._tag(request, job, form.cleaned_data["tag"]))
+        return None
+
     @admin.action(description="Duplicate selected jobs", permissions=["add"])
     def duplicate_selected(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
         """Makes an inactive copy of each job."""
@@ -113,6 +152,13 @@ class JobActs(Panel):
     def has_pause_permission(self, request: HttpRequest) -> bool:
         """Whether the person may pause and resume jobs."""
         return request.user.has_perm("jobs.pause_job")
+
+    def _switch(self, request: HttpRequest, job: Job, *, is_on: bool) -> str:
+        switching.switch(job, is_on=is_on, by=request.user.get_username())
+        return f"{job.name} is {'active' if is_on else 'inactive'}."
+
+    def _tag(self, request: HttpRequest, job: Job, tag: str) -> str:
+        return f"{job.name} has the tag {switching.add_tag(job, tag, by=request.user.get_username())}."
 
     def _ask_pause(self, request: HttpRequest, jobs: Iterable[Job]) -> dict[str, Any] | HttpResponse:
         """What the form of a pause says, or the page that asks."""

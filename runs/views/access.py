@@ -33,6 +33,7 @@ CHANGE_LANE = "runs.change_lane"
 PRIORITISE_RUN = "runs.prioritise_run"
 CHANGE_WORKER = "runs.change_worker"
 PAUSE_JOB = "jobs.pause_job"
+CHANGE_JOB = "jobs.change_job"
 VIEW_MESSAGES = "notifications.view_message"
 CHANGE_CHANNEL = "notifications.change_channel"
 RESEND = "notifications.change_message"
@@ -52,6 +53,7 @@ ACTS = {
     PRIORITISE_RUN: "change the priority of runs",
     CHANGE_WORKER: "drain workers",
     PAUSE_JOB: "hold jobs or let them go on",
+    CHANGE_JOB: "change jobs",
     VIEW_MESSAGES: "see notifications",
     CHANGE_CHANNEL: "change channels",
     RESEND: "send messages again",

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -11,24 +10,19 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from jobs.models import Job, JobQuerySet
+from jobs import pausing
+from jobs.models import Job
 from runs import strips, tallies
 from runs.faces import KINDS
 from runs.strips import Result
 from runs.tallies import Counts
 from runs.views.access import RUN_JOB, VIEW_RUNS, permitted, person
+from runs.views.job_acts import KNOWN
+from runs.views.job_filters import LANES, LAST, STATES, TRIGGERS, JobFilters
 from triggers import kinds
 from triggers.kinds import OfKind
-from triggers.models import Trigger
 
 PAGE_SIZE = 100
-STATES: Final = {
-    "active": "Active",
-    "paused": "Paused",
-    "inactive": "Inactive",
-    "broken": "Broken",
-    "scheduled": "With a schedule",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,37 +61,27 @@ def status_of(job: Job, now: datetime) -> str:
 @require_GET
 def job_list(request: HttpRequest) -> HttpResponse:
     """The jobs by name, a hundred a page."""
-    search, state, after = (request.GET.get(name, "").strip() for name in ("q", "state", "after"))
-    jobs = _searched(Job.objects.all(), search, state)
+    filters, user, after = JobFilters.read(request.GET), person(request), request.GET.get("after", "").strip()
+    jobs = filters.apply(Job.objects.all())
     previous = Job.objects.filter(slug=after).first() if after else None
     if previous is not None:
         jobs = jobs.filter(Q(name__gt=previous.name) | Q(name=previous.name, pk__gt=previous.pk))
-    entries = _entries(jobs, may_run=person(request).has_perm(RUN_JOB))
+    entries = _entries(jobs, may_run=user.has_perm(RUN_JOB))
+    may = {word: user.has_perm(act.permission) for word, act in KNOWN.items()}
     context = {
         "entries": entries[:PAGE_SIZE],
-        "older": entries[PAGE_SIZE - 1].job.slug if len(entries) > PAGE_SIZE else "",
-        "search": search,
-        "state": state,
+        "more": filters.address(after=entries[PAGE_SIZE - 1].job.slug) if len(entries) > PAGE_SIZE else "",
+        "filters": filters,
         "states": STATES,
-        "is_filtered": bool(search or state or after),
+        "lasts": LAST,
+        "kinds": TRIGGERS,
+        "lanes": LANES,
+        "is_filtered": filters.narrows or bool(after),
+        "may": may,
+        "selectable": any(may.values()),
+        "reason_length": pausing.REASON_LENGTH,
     }
-    return render(request, "jobs/list.html", context)
-
-
-def _searched(jobs: JobQuerySet, search: str, state: str) -> QuerySet[Job]:
-    if search:
-        jobs = jobs.filter(
-            Q(slug__icontains=search) | Q(name__icontains=search) | Q(tags__contains=[search.lower()])
-        )
-    if state == "active":
-        return jobs.runnable()
-    if state == "paused":
-        return jobs.paused()
-    if state == "broken":
-        return jobs.filter(broken_reason__isnull=False)
-    if state == "scheduled":
-        return jobs.filter(pk__in=Trigger.objects.schedules().values("job"))
-    return jobs.filter(status=Job.Status.INACTIVE) if state == "inactive" else jobs
+    return render(request, "jobs/list.html", context, status=400 if filters.errors else 200)
 
 
 def _entries(jobs: QuerySet[Job], *, may_run: bool) -> list[Entry]:

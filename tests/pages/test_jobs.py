@@ -106,7 +106,7 @@ def test_the_list_costs_few_queries_however_many_jobs_there_are(visitor: Visitor
     assert of_runs
     assert not any("COUNT(" in sql for sql in of_runs)
     assert not any("OFFSET" in query["sql"] for query in queries)
-    more = re.search(r'href="(\?q=&amp;state=&amp;after=[^"]+)"', first)
+    more = re.search(r'href="(\?after=[^"]+)"', first)
     assert more
     second = text(client.get("/jobs/" + unescape(more[1])))
     found = re.findall(r'<a class="name" href="/jobs/([^/]+)/">', first + second)
