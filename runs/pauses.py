@@ -48,7 +48,7 @@ class Pause:
 
 def current(*, jobs: JobQuerySet, now: datetime) -> list[Pause]:
     """What is paused at `now`: the lanes, and of `jobs` they themselves, their schedules and campaigns. One query."""
-    parts = (_jobs(jobs, now), _schedules(jobs, now), _campaigns(jobs))
+    parts = (_jobs(jobs), _schedules(jobs, now), _campaigns(jobs))
     return [Pause(*line) for line in _lanes().union(*parts, all=True)]
 
 
@@ -69,10 +69,10 @@ def _lanes() -> "QuerySet[Any, Any]":
     )
 
 
-def _jobs(jobs: JobQuerySet, now: datetime) -> "QuerySet[Any, Any]":
+def _jobs(jobs: JobQuerySet) -> "QuerySet[Any, Any]":
     """A pause that ended by itself is none any more, though nobody has cleared it away."""
     return _lines(
-        jobs.filter(_goes_on(now), status=Job.Status.PAUSED).order_by("-paused_at"),
+        jobs.paused().order_by("-paused_at"),
         kind=PauseKind.JOB,
         id=F("slug"),
         name=F("name"),

@@ -12,28 +12,26 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 def invalid(campaign: Campaign) -> Iterator[str]:
     """The lines of a CSV: each fault of each invalid recipient, with line, key, field and reason."""
-    yield _written(("line", "key", "field", "reason"))
+    yield written(("line", "key", "field", "reason"))
     rows = Recipient.objects.filter(campaign=campaign, fault__isnull=False).order_by("run_id")
     for line, key, faults in rows.values_list("line", "key", "fault").iterator(chunk_size=1000):
         for fault in faults or ():
-            yield _written((str(line), key, fault["pointer"].removeprefix("/"), fault["detail"]))
+            yield written((str(line), key, fault["pointer"].removeprefix("/"), fault["detail"]))
 
 
 def failures(campaign: Campaign) -> Iterator[str]:
     """The lines of a CSV: each failed run that was not retried, with its recipient and its last error."""
-    yield _written(("key", "run", "reason", "error", "message", "attempts", "finished_at"))
+    yield written(("key", "run", "reason", "error", "message", "attempts", "finished_at"))
     failed = Run.objects.filter(campaign=campaign, status=Run.Status.FAILED, retries__isnull=True)
     rows = failed.order_by("pk").values_list(
         "target", "pk", "failure_reason", "error__type", "error__message", "attempt", "finished_at"
     )
     for key, number, reason, kind, message, attempts, at in rows.iterator(chunk_size=1000):
         ended = at.isoformat() if at else ""
-        yield _written(
-            (key or "", str(number), reason or "", kind or "", message or "", str(attempts), ended)
-        )
+        yield written((key or "", str(number), reason or "", kind or "", message or "", str(attempts), ended))
 
 
-def _written(cells: Iterable[str]) -> str:
+def written(cells: Iterable[str]) -> str:
     """One line; a cell that a spreadsheet would take for a formula is quoted as text."""
     line = io.StringIO()
     csv.writer(line).writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])

@@ -14,6 +14,8 @@ from jobs.models import Job
 from runs import status
 from runs.faces import KINDS, STATUSES
 from runs.models import Run, run_id
+from runs.views import qualifiers
+from runs.views.qualifiers import Searched
 
 RANGES: Final = {
     "15m": ("15 minutes", timedelta(minutes=15)),
@@ -24,7 +26,7 @@ RANGES: Final = {
     "all": ("", None),
 }
 DEFAULT_RANGE: Final = "24h"
-PLACES: Final = ("after", "before", "top", "seen")
+PLACES: Final = ("after", "before", "top", "seen", "format")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +48,14 @@ class Filters:
     since: str = DEFAULT_RANGE
     begin: datetime | None = None
     end: datetime | None = None
-    search: str = ""
+    searched: Searched = field(default_factory=lambda: Searched(words=""))
     errors: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, data: QueryDict) -> "Filters":
         """The filters that the query string `data` says."""
         found = cls(data=data)
-        found.job, found.search = data.get("job", "").strip(), data.get("q", "").strip().removeprefix("#")
+        found.job, found.searched = data.get("job", "").strip(), qualifiers.read(data.get("q", ""))
         for word in data.getlist("status"):
             found._read_status(word)
         found.trigger = found._one_of("trigger", KINDS, "")
@@ -61,7 +63,20 @@ class Filters:
         found.begin, found.end = found._instant("from"), found._instant("to")
         if found.job and not Job.objects.filter(slug=found.job).exists():
             found.errors["job"] = f"There is no job {found.job!r}."
+        found._check_search()
         return found
+
+    def _check_search(self) -> None:
+        problems = list(self.searched.errors)
+        if self.searched.has("error") and self._is_unbounded():
+            problems.append(
+                "'error:' has no index: choose a stretch of time, or write one, such as since:7d."
+            )
+        if problems:
+            self.errors["q"] = " ".join(problems)
+
+    def _is_unbounded(self) -> bool:
+        return not (self.begin or self.searched.has("since") or RANGES[self.since][1])
 
     def _read_status(self, word: str) -> None:
         if not word:
@@ -92,9 +107,21 @@ class Filters:
         return parsed if timezone.is_aware(parsed) else timezone.make_aware(parsed)
 
     @property
+    def search(self) -> str:
+        """The words that were searched for, without `name:value`."""
+        return self.searched.words
+
+    @property
+    def typed(self) -> str:
+        """What stands in the search box."""
+        typed: str = self.data.get("q", "")
+        return typed.strip()
+
+    @property
     def has_default_range(self) -> bool:
         """Whether only the last 24 hours are shown because nobody said otherwise."""
-        return self.since == DEFAULT_RANGE and not self.begin and not self.end and not self.names_a_run
+        is_said = self.begin or self.end or self.searched.has("since")
+        return self.since == DEFAULT_RANGE and not is_said and not self.names_a_run
 
     @property
     def names_a_run(self) -> bool:
@@ -111,6 +138,8 @@ class Filters:
             runs = runs.filter(job__slug=self.job)
         if self.trigger:
             runs = runs.filter(trigger_kind=self.trigger)
+        for qualifier in self.searched.qualifiers:
+            runs = runs.filter(qualifier.asks)
         return self._searched(self._ranged(runs))
 
     def _ranged(self, runs: QuerySet[Run]) -> QuerySet[Run]:
@@ -119,7 +148,7 @@ class Filters:
                 runs = runs.filter(created_at__gte=self.begin)
             return runs.filter(created_at__lt=self.end) if self.end else runs
         length = RANGES[self.since][1]
-        if length is None or self.names_a_run:
+        if length is None or self.names_a_run or self.searched.has("since"):
             return runs
         return runs.filter(created_at__gte=timezone.now() - length)
 
@@ -139,12 +168,21 @@ class Filters:
             yield Chip(f"job {self.job}", self.address(drop=("job", None)))
         if self.trigger:
             yield Chip(f"started by {KINDS[self.trigger].lower()}", self.address(drop=("trigger", None)))
+        for qualifier in self.searched.qualifiers:
+            yield Chip(qualifier.token, self._without(qualifier.token))
         if self.search:
-            yield Chip(f"“{self.search}”", self.address(drop=("q", None)))
+            yield Chip(f"“{self.search}”", self._without(self.search))
         if self.begin or self.end:
             yield Chip(self._range_words(), self.address(drop=("from", None)))
-        elif RANGES[self.since][1] is not None and not self.names_a_run:
+        elif RANGES[self.since][1] is not None and not self.names_a_run and not self.searched.has("since"):
             yield Chip(f"last {RANGES[self.since][0]}", self.address(since="all"))
+
+    def _without(self, part: str) -> str:
+        """The list's address without `part` of what stands in the search box."""
+        kept = [each.token for each in self.searched.qualifiers]
+        kept += [self.search] if self.search else []
+        kept.remove(part)
+        return self.address(search=" ".join(kept))
 
     def _range_words(self) -> str:
         words = [
@@ -158,7 +196,14 @@ class Filters:
         """The same list without a bound in time."""
         return self.address(drop=("from", None), since="all")
 
-    def address(self, *, drop: tuple[str, str | None] | None = None, since: str = "", top: str = "") -> str:
+    def address(
+        self,
+        *,
+        drop: tuple[str, str | None] | None = None,
+        since: str = "",
+        top: str = "",
+        search: str | None = None,
+    ) -> str:
         """The list's first page, without the filter `drop` (a name with one of its values, or all of them)."""
         query = self.data.copy()
         for name in PLACES:
@@ -169,6 +214,8 @@ class Filters:
             query.setlist(name, kept)
             if name == "from":
                 query.pop("to", None)
+        if search is not None:
+            query["q"] = search
         for name, given in (("since", since), ("top", top)):
             if given:
                 query[name] = given

@@ -1,11 +1,12 @@
 """The filters of the jobs list, read from the address: by words, state, last run, trigger, lane, owner and tag."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
+from django.db.models.lookups import Exact, IsNull
 from django.http import QueryDict
 
 from jobs import priority
@@ -112,7 +113,7 @@ class JobFilters:
 
 def _by_state(jobs: JobQuerySet, state: str) -> JobQuerySet:
     schedules = Trigger.objects.schedules().values("job")
-    narrowed = {
+    narrowed: dict[str, Callable[[], JobQuerySet]] = {
         "active": jobs.runnable,
         "paused": jobs.paused,
         "inactive": lambda: jobs.filter(status=Job.Status.INACTIVE),
@@ -129,10 +130,8 @@ def _by_last(jobs: JobQuerySet, last: str) -> JobQuerySet:
         return jobs
     new = TallyDelta.objects.filter(job_id=OuterRef("pk")).order_by("-last_run_at", "-last_run_id")
     old = Tally.objects.filter(job=OuterRef("pk"))
-    jobs = jobs.alias(
-        ended=Coalesce(Subquery(new.values("status")[:1]), Subquery(old.values("last_run_status")[:1]))
-    )
-    return jobs.filter(ended__isnull=True) if last == "never" else jobs.filter(ended=last)
+    ended = Coalesce(Subquery(new.values("status")[:1]), Subquery(old.values("last_run_status")[:1]))
+    return jobs.filter(IsNull(ended, True) if last == "never" else Exact(ended, last))
 
 
 def _of_lane(lane: str) -> Q:

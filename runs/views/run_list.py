@@ -7,7 +7,8 @@ from typing import Any
 from django.db.models import CharField, QuerySet
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Left
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -15,6 +16,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_GET
 
 from jobs.models import Job
+from runs import exports
 from runs.faces import KINDS, STATUSES
 from runs.models import Run
 from runs.views import live
@@ -91,6 +93,7 @@ def run_list(request: HttpRequest) -> HttpResponse:
         "tabs": _tabs(filters),
         "may": may,
         "selectable": any(may.values()),
+        "export_most": exports.MOST,
         "poller": _poller(filters, page.runs, top=_top(request, page.runs), news=0),
     }
     return render(request, "runs/list.html", context, status=400 if filters.errors else 200)
@@ -112,6 +115,26 @@ def run_list_live(request: HttpRequest) -> HttpResponse:
     if not pieces:
         return live.unchanged(seconds=POLL_SECONDS)
     return live.answer(_poller(filters, runs, top=request.GET.get("top", ""), news=news), pieces)
+
+
+@permitted(VIEW_RUNS)
+@require_GET
+def run_export(request: HttpRequest) -> HttpResponseBase:
+    """The runs of the list as a file, streamed: `format` is csv or ndjson. What can't be read is a 400."""
+    filters, name = Filters.read(request.GET), request.GET.get("format", "csv")
+    if name not in exports.FORMATS:
+        filters.errors["format"] = f"{name!r} is not a format: expected one of {', '.join(exports.FORMATS)}."
+    if filters.errors:
+        return HttpResponse(
+            " ".join(filters.errors.values()), status=400, content_type="text/plain; charset=utf-8"
+        )
+    write, kind = exports.FORMATS[name]
+    headers = {
+        "Content-Disposition": f'attachment; filename="runs.{name}"',
+        "X-Content-Type-Options": "nosniff",
+    }
+    lines = write(filters.apply(Run.objects.all()))
+    return StreamingHttpResponse(lines, content_type=f"{kind}; charset=utf-8", headers=headers)
 
 
 def rights(request: HttpRequest) -> dict[str, bool]:
