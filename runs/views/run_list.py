@@ -1,6 +1,6 @@
 """The page /runs/: which runs there were, narrowed by what the address says, newest first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,13 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_GET
 
 from jobs.models import Job
-from runs import exports
+from runs import exports, why
 from runs.faces import KINDS, STATUSES
 from runs.models import Run
 from runs.views import live
 from runs.views.access import CANCEL_RUN, PRIORITISE_RUN, RETRY_RUN, VIEW_RUNS, permitted, person
 from runs.views.filters import RANGES, Filters
+from runs.why import Reason
 
 PAGE_SIZE = 50
 NEWS_LIMIT = 100
@@ -43,6 +44,7 @@ _SHOWN = (
         "skip_reason",
     ),
     *("failure_reason", "cancel_requested_at", "lost_attempts", "retry_of_id", "due_at", "priority"),
+    *("group_id", "concurrency_key"),
     *("created_at", "queued_at", "started_at", "finished_at", "job__slug", "job__name"),
 )
 TABS = {
@@ -93,6 +95,7 @@ def run_list(request: HttpRequest) -> HttpResponse:
         "tabs": _tabs(filters),
         "may": may,
         "selectable": any(may.values()),
+        "reasons": _reasons(page.runs),
         "export_most": exports.MOST,
         "poller": _poller(filters, page.runs, top=_top(request, page.runs), news=0),
     }
@@ -108,7 +111,8 @@ def run_list_live(request: HttpRequest) -> HttpResponse:
     open_ids = [int(name) for name in seen if name.isdecimal()][:PAGE_SIZE]
     runs = list(listed(Run.objects.filter(pk__in=open_ids)))
     changed = [run for run in runs if seen.get(str(run.pk)) != _print(run)]
-    pieces = {str(run.pk): _row(run, may=rights(request)) for run in changed}
+    reasons = _reasons(changed)
+    pieces = {str(run.pk): _row(run, may=rights(request), reasons=reasons) for run in changed}
     news = _news(request, filters)
     if str(news) != seen.get("news", "0"):
         pieces["news"] = _news_bar(filters, news)
@@ -147,9 +151,20 @@ def rights(request: HttpRequest) -> dict[str, bool]:
     }
 
 
-def _row(run: Run, *, may: dict[str, bool]) -> str:
+def _reasons(runs: Sequence[Run]) -> Mapping[int, Reason]:
+    """Why those of `runs` that wait in a queue do not run."""
+    return why.of_runs([run for run in runs if run.status == Run.Status.QUEUED])
+
+
+def _row(run: Run, *, may: dict[str, bool], reasons: Mapping[int, Reason]) -> str:
     """A row to replace the one shown; a browser takes a row that stands alone only from a template."""
-    context = {"run": run, "may": may, "selectable": any(may.values()), "is_refresh": True}
+    context = {
+        "run": run,
+        "may": may,
+        "selectable": any(may.values()),
+        "reasons": reasons,
+        "is_refresh": True,
+    }
     html = render_to_string("runs/_row.html", context)
     return f"<template>{html}</template>"
 

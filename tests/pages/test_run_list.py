@@ -9,6 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from jobs import pausing
 from jobs.executors import Failed, Succeeded
 from runs import causes, launch, lifecycle, sweep
 from runs.models import BulkOperation, Run, TriggerKind
@@ -249,3 +250,11 @@ def test_who_may_only_look_selects_nothing(reader: Client) -> None:
     run = make_run()
     assert 'name="run"' not in text(reader.get("/runs/"))
     assert reader.post("/operations/new/", {"act": "cancel", "run": [run.pk]}).status_code == 403
+
+
+def test_a_run_that_does_not_run_says_why(ada: Client) -> None:
+    paused = make_job()
+    make_run(paused)
+    pausing.pause(paused, by="eve", reason="maintenance")
+    page = words(ada.get("/runs/"))
+    assert "The job is paused by eve (maintenance)." in page
