@@ -78,7 +78,9 @@ def count(now: datetime) -> None:
         state = Heartbeat.objects.select_for_update(skip_locked=True).filter(name=NAME).first()
         if state is None:
             return
-        state.detail = _counted(cursor, state.detail, now) if state.detail else _from_now_on(cursor)
+        state.detail = (
+            _counted(cursor, state.detail, now) if "after" in state.detail else _from_now_on(cursor)
+        )
         state.at = now
         state.save(update_fields=["at", "detail"])
     LanePace.objects.filter(at__lt=now - KEPT).delete()
