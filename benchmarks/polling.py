@@ -23,7 +23,7 @@ def run_pages(site: Site, sizes: Sizes) -> list[Figure]:
         runs = [launch(noop, priority=100) for _ in range(POLLED)]
         found = [_poller(site.client.get(f"/runs/{run}/").raise_for_status().text) for run in runs]
         pace = min(seconds for _, seconds in found)
-        busy, took = _polled(site, [address for address, _ in found])
+        busy, took = _polled(site, [address for address, _ in found], pace)
         cost = (busy - _unused(site, took)) / (POLLED * ROUNDS)
     share = 100 * cost * PAGES / pace
     note = f"{cost * 1000:.2f} ms of CPU a poll, every {pace:g} s"
@@ -36,10 +36,14 @@ def _poller(page: str) -> tuple[str, float]:
     return html.unescape(address), float(seconds)
 
 
-def _polled(site: Site, addresses: list[str]) -> tuple[float, float]:
-    """The CPU seconds that all polls take, and how long they took; each goes on from the page's last answer."""
+def _polled(site: Site, addresses: list[str], pace: float) -> tuple[float, float]:
+    """The CPU seconds that all polls take, and how long they took; each goes on from the page's last answer.
+
+    At the pages' own pace: what is looked at anew after some seconds is so here as often as in a browser.
+    """
     before, began = site.cpu_seconds(), time.monotonic()
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
+        time.sleep(max(began + number * pace - time.monotonic(), 0))
         for place, address in enumerate(addresses):
             answer = site.client.get(address, headers={"HX-Request": "true"}).raise_for_status()
             if answer.status_code == 200:

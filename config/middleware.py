@@ -10,6 +10,7 @@ from django.shortcuts import render
 
 from config import health
 from jobs import auditing
+from runs.views import glances
 
 Answer = Callable[[HttpRequest], HttpResponse]
 
@@ -60,6 +61,16 @@ class AuditMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         with auditing.asked_by(request):
             return self.get_response(request)
+
+
+class GlanceMiddleware:
+    """Answers polls that are known to find nothing new (`runs.views.glances`) before all that a page needs."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return glances.answer(request) or self.get_response(request)
 
 
 class HealthMiddleware:

@@ -78,6 +78,7 @@ INSTALLED_APPS = [
 AUTHENTICATION_BACKENDS = ["config.backend.OneQueryBackend"]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "config.middleware.GlanceMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.ApiSlashMiddleware",

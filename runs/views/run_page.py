@@ -3,9 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from math import inf
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, TextField
+from django.db.models.expressions import RawSQL
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -17,7 +20,8 @@ from notifications.models import Message
 from runs import deleted, logs, urgency
 from runs.faces import face
 from runs.models import Following, Run, run_id
-from runs.views import live
+from runs.status import Status
+from runs.views import glances, live
 from runs.views.access import VIEW_MESSAGES, VIEW_RUNS, permitted, person
 from runs.views.phases import bars, phases, totals
 from runs.views.run_list import rights
@@ -32,9 +36,19 @@ AT_ONCE = 0.1
 # What a poll needs to see that nothing changed, which is nearly always; the rest took ten times as long to fetch.
 GLANCED = (
     *("status", "attempt", "max_attempts", "lost_attempts", "claim_token", "progress", "next_step"),
-    *("cancel_requested_at", "created_at", "due_at", "started_at", "finished_at", "external_status"),
+    *(
+        "cancel_requested_at",
+        "created_at",
+        "due_at",
+        "started_at",
+        "finished_at",
+        "external_status",
+        "run_at",
+    ),
     *("job_id", "group_id", "lane", "priority", "concurrency_key", "dedup_key", "keeps_last"),
 )
+# Read with the row, so that no change falls in between.
+_VERSION = RawSQL(glances.VERSION.format("runs_run"), [], output_field=TextField())  # noqa: S611
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +73,20 @@ class State:
     def _doublings(self) -> int:
         """Grows whenever the bar of phases would look different: as the time of an open run doubles."""
         age = (self.now - self.run.created_at) / timedelta(seconds=1)
-        return 0 if self.run.is_final else max(int(age), 0).bit_length()
+        return 0 if self.run.is_final or self.waits_since else max(int(age), 0).bit_length()
+
+    @property
+    def waits_since(self) -> datetime | None:
+        """Since when, for a run that has only waited so far: its bar is one stretch, whose time the browser tells."""
+        run = self.run
+        only = run.status == Status.QUEUED and run.started_at is None and run.run_at is None
+        return run.created_at if only and not run.attempt and not run.lost_attempts else None
+
+    @property
+    def seconds_alike(self) -> float:
+        """For how long time alone changes nothing."""
+        age = (self.now - self.run.created_at) / timedelta(seconds=1)
+        return inf if self.waits_since else max(2.0**self._doublings - age, 0.0)
 
     @property
     def seconds(self) -> float | None:
@@ -108,13 +135,17 @@ def run_page(request: HttpRequest, ref: str) -> HttpResponse:
 def run_live(request: HttpRequest, ref: str) -> HttpResponse:
     """What changed of the page since: its state, its progress, new lines of its log."""
     seen = live.seen(request)
-    glance = Run.objects.named(ref).only(*GLANCED).first() if seen else None
+    glance = Run.objects.named(ref).annotate(row_version=_VERSION).only(*GLANCED).first() if seen else None
     run = glance or find(ref)
     state = _state(run)
     after = _line(request, "after")
     log = None if after is None else news(run.pk, after=after)
     changed = {name for name, print_ in state.prints.items() if seen.get(name) != print_}
     if not changed and not (log and log.lines) and state.seconds is not None:
+        if glance:
+            version, alike = str(vars(glance)["row_version"]), state.seconds_alike
+            remember = partial(glances.remember, request, run=run.pk, version=version, after=after)
+            remember(pace=state.seconds, seconds=alike)
         return live.unchanged(seconds=state.seconds)
     if glance:
         state = State(find(ref), state.reason, state.now)
@@ -157,6 +188,7 @@ def _shown(request: HttpRequest, state: State) -> dict[str, Any]:
         "reason": state.reason,
         "may": rights(request),
         "bars": bars(found),
+        "waits_since": state.waits_since,
         "totals": list(totals(found)),
         "attempts": list(reversed(run.history())),
         "changeable": urgency.refusal(run) is None,
