@@ -152,6 +152,9 @@ def _is_simple(parameters: Mapping[str, Any]) -> bool:
         elif kind is int:
             if not -(2**63) < value < 2**63:
                 return False
+        elif kind is float:
+            if not isfinite(value):
+                return False
         elif kind is not bool and value is not None:
             return False
         if not name.isascii() or "\0" in name:

@@ -11,7 +11,6 @@ import io
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from json.scanner import make_scanner
 from typing import Any, Final, Protocol, TextIO, cast
@@ -143,10 +142,12 @@ def of_ndjson(text: TextIO) -> Iterator[Line]:
 
 def _decoded(line: str) -> Any:
     """The line as JSON. What is written plainly is scanned only; the decoder says what is wrong with the others."""
-    with suppress(StopIteration):
+    try:
         value, end = _scan(line, 0)
-        if end == len(line) or line[end:].isspace():
-            return value
+    except StopIteration:
+        return DECODER.decode(line)
+    if end == len(line) or line[end:].isspace():
+        return value
     return DECODER.decode(line)
 
 
