@@ -146,7 +146,7 @@ def _arrows(graph: Graph, drawing: layered.Drawing) -> Iterator[Arrow]:
 
 def _words(trigger: Trigger) -> str:
     delay = f" +{trigger.delay_minutes} min" if trigger.delay_minutes else ""
-    timed = "at its time, needs " if trigger.kind == Kind.SCHEDULE else ""
+    timed = "timed, needs " if trigger.kind == Kind.SCHEDULE else ""
     return f"{timed}{WORDS.get(trigger.condition, 'nothing')}{delay}{'' if trigger.enabled else ', off'}"
 
 

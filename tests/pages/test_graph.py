@@ -82,7 +82,7 @@ def test_a_schedule_that_needs_a_job_is_told_with_its_time(ada: Client, chain: l
         r"Mail</a> would start <time[^>]*>[^<]*</time>, at its slot of \w+ \S+ 08:30 CES?T", page
     )
     assert (
-        "at its time, needs success: Daily at 8:30 AM, Europe/Berlin; waits until 10:00, then skips the slot"
+        "timed, needs success: Daily at 8:30 AM, Europe/Berlin; waits until 10:00, then skips the slot"
         in page
     )
     assert "Mail</a> would not start: Its condition is on_success" in words(ada.get("/graph/?job=ingest"))
