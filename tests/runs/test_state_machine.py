@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.conf import settings as site
 from django.db import transaction
+from django.test import override_settings
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -132,7 +133,7 @@ class Machine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """Two jobs that take a loss differently, and slots."""
+        """Two jobs that take a loss differently, slots, and runs in the states that they come to late by themselves."""
         self.jobs = [make_job(max_attempts=2, **DELAYED), make_job(on_lost="fail", **DELAYED)]
         self.runs: dict[int, Expected] = {}
         self.slots: dict[int, Seat] = {}
@@ -143,6 +144,11 @@ class Machine(RuleBasedStateMachine):
         self.a_worker_starts()
         for number in range(8):
             self.somebody_launches(number % 2, 5 if number < 4 else 100)
+        slot = min(self.slots)
+        for outcome in ("error", "waiting"):
+            claims = lifecycle.claim(_wish(slot))
+            self._claimed(slot, claims)
+            self._settle(claims[0], outcome, {})
 
     def __init__(self) -> None:
         super().__init__()
@@ -431,4 +437,6 @@ def test_whatever_happens_in_whatever_order_no_run_is_lost_or_moved_by_who_lost_
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(Machine, settings=modest)
+    # A lease ends when the machine says so, and not because the computer is busy.
+    with override_settings(LEASE_SECONDS=86_400):
+        run_state_machine_as_test(Machine, settings=modest)
