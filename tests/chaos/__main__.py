@@ -67,6 +67,9 @@ def _options() -> argparse.Namespace:
         "--full", action="store_true", help="as often and as long as docs/reliability.md promises"
     )
     parser.add_argument("--rounds", type=int, help="how often workers, slots and beats are killed")
+    parser.add_argument(
+        "--lease", type=float, help="of the site, in seconds; from 45 on its other times grow too"
+    )
     parser.add_argument("--scale", type=float, help="how much work a round has")
     return parser.parse_args()
 
@@ -74,7 +77,7 @@ def _options() -> argparse.Namespace:
 def _sizes(options: argparse.Namespace) -> "Sizes":
     from tests.chaos.sizes import FULL, SHORT
 
-    told = {name: getattr(options, name) for name in ("rounds", "scale")}
+    told = {name: getattr(options, name) for name in ("rounds", "scale", "lease")}
     changes = {name: value for name, value in told.items() if value is not None}
     return replace(FULL if options.full else SHORT, **changes)
 
