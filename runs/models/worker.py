@@ -30,7 +30,7 @@ class Worker(models.Model):
     # Since when, and by whose wish, it takes no more work, until somebody takes that back (`runs.workers.drain`).
     draining_at = models.DateTimeField(null=True)
     drained_by = models.CharField(max_length=200, blank=True, default="", db_default="")
-    # What its processes hold of the machine's memory, as its last heartbeat found it.
+    # What its processes hold of the machine's memory, as one of its last heartbeats found it.
     memory_bytes = models.BigIntegerField(null=True)
     # When it was last asked whether it is there, and when it said so (`runs.pinging`).
     pinged_at = models.DateTimeField(null=True)
