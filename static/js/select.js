@@ -3,17 +3,20 @@
 {
   const all = document.querySelector("[data-select-all]");
   const told = document.querySelector("[data-selected]");
+  const bar = told?.closest(".selected");
   const boxes = () => [...document.querySelectorAll("td.select input")];
 
   function tell() {
     const chosen = boxes().filter((box) => box.checked).length;
     told.textContent = `${chosen} selected`;
+    bar.hidden = chosen === 0;
     all.checked = chosen > 0 && chosen === boxes().length;
     all.indeterminate = chosen > 0 && !all.checked;
   }
 
   if (all && told) {
     all.hidden = false;
+    bar.classList.add("following");
     all.addEventListener("change", () => {
       for (const box of boxes()) box.checked = all.checked;
       tell();
