@@ -254,8 +254,11 @@ class Trigger(models.Model):
             ),
         ]
         indexes: ClassVar = [
+            # With the id, by which those due together are read: to sort ten thousand for each portion takes longer.
             models.Index(
-                name="trigger_due", fields=["next_run_at"], condition=Q(kind=Kind.SCHEDULE, enabled=True)
+                name="trigger_next",
+                fields=["next_run_at", "id"],
+                condition=Q(kind=Kind.SCHEDULE, enabled=True),
             ),
             models.Index(
                 name="trigger_unplanned",
