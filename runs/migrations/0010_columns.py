@@ -1,4 +1,4 @@
-"""Lets slots claim chunks beside each other, and settle them by columns."""
+"""Lets slots settle chunks by columns."""
 
 from importlib import import_module
 from typing import ClassVar
@@ -64,53 +64,8 @@ BEGIN
 END $$
 """.replace("@becomes@", BECOMES)
 DROP = "DROP FUNCTION runs_settle(bigint[], bigint[], float8[], float8[], jsonb[])"
-# As they were, for whoever goes back.
+# As it was, for whoever goes back.
 SETTLE_BEFORE = import_module("runs.migrations.0003_settle").SETTLE
-_turns = import_module("runs.migrations.0008_turns")
-CLAIM_BEFORE = _turns.CLAIM
-
-# The first runs of a queue may be locked by a claim under way, which is as long as its slot settles a chunk: of 500
-# wanted another got the 16 behind them. So it looks at twice as many, and at more if that was not enough.
-CLAIM = _turns._changed(
-    CLAIM_BEFORE,
-    ("    IF is_plain THEN\n", "    IF is_plain AND wanted = 1 THEN\n"),
-    (
-        "    tokens bigint[];\n",
-        "    tokens bigint[];\n    ahead int := wanted + greatest(wanted, 16);\n    seen int;\n",
-    ),
-    (
-        "ORDER BY r.id LIMIT least(wanted + 16, gate.permits)) first",
-        "ORDER BY r.id LIMIT least(ahead, gate.permits)) first",
-    ),
-    ("ORDER BY head.urgency, head.id LIMIT wanted + 16);", "ORDER BY head.urgency, head.id LIMIT ahead);"),
-    (
-        """
-    LOOP
-        candidates := ARRAY(""",
-        """
-    <<looking>>
-    LOOP
-    LOOP
-        candidates := ARRAY(""",
-    ),
-    (
-        """
-    -- Of each key no more""",
-        """
-    seen := cardinality(candidates);
-
-    -- Of each key no more""",
-    ),
-    (
-        """    IF taken IS NULL THEN RETURN; END IF;
-""",
-        """    EXIT looking WHEN keyed IS NOT NULL OR cardinality(taken) = wanted OR seen < ahead OR ahead > 64 * wanted;
-    ahead := 4 * ahead;
-    END LOOP;
-    IF taken IS NULL THEN RETURN; END IF;
-""",
-    ),
-)
 
 
 # `extract` gives a numeric, `date_part` the same as float8, which is what is wanted.
@@ -127,7 +82,6 @@ class Migration(migrations.Migration):
     dependencies: ClassVar = [("runs", "0009_throughput")]
 
     operations: ClassVar = [
-        migrations.RunSQL(CLAIM, CLAIM_BEFORE),
         migrations.RunSQL("DROP FUNCTION runs_settle(jsonb)", SETTLE_BEFORE),
         migrations.RunSQL(SETTLE, DROP),
         migrations.RunSQL(_bucket("date_part('epoch', span)"), _bucket("extract(epoch FROM span)::float8")),
