@@ -66,30 +66,31 @@ BEGIN
     IF waiting IS NULL THEN RETURN; END IF;
 
     IF is_plain AND wanted = 1 THEN
+        -- Once, whatever the planner thinks: looked for again for another row of jobs_job, the next run would be found,
+        -- because the one before is locked by now.
         RETURN QUERY
+        WITH numbered AS MATERIALIZED (
+            SELECT r.id FROM (
+                SELECT first.id, first.urgency
+                FROM unnest(level_groups, levels) AS level (group_id, priority)
+                CROSS JOIN LATERAL (
+                    SELECT r.id, runs_urgency(r.priority, r.queued_at, aging_seconds, aging_limit) AS urgency
+                    FROM runs_run r
+                    WHERE r.status = 'queued' AND r.lane = wanted_lane AND r.group_id = level.group_id
+                      AND r.priority = level.priority
+                    ORDER BY r.id LIMIT 17) first
+                ORDER BY first.urgency, first.id LIMIT 17) head
+            JOIN runs_run r ON r.id = head.id
+            WHERE r.status || '' = 'queued'
+            ORDER BY head.urgency, head.id LIMIT 1 FOR UPDATE OF r SKIP LOCKED)
         UPDATE runs_run r SET
-            status = 'running', claim_token = numbered.token, process_id = slot_process, worker = slot_name,
-            attempt = r.attempt + (numbered.place <= begun)::int, error = NULL, progress = NULL,
-            started_at = CASE WHEN numbered.place <= begun THEN clock_timestamp() END,
+            status = 'running', claim_token = nextval('runs_claim_token'), process_id = slot_process, worker = slot_name,
+            attempt = r.attempt + (begun > 0)::int, error = NULL, progress = NULL,
+            started_at = CASE WHEN begun > 0 THEN clock_timestamp() END,
             deadline_at = clock_timestamp() + j.timeout_seconds * interval '1 second'
-        FROM (
-            SELECT locked.id, nextval('runs_claim_token') AS token, row_number() OVER () AS place FROM (
-                SELECT r.id FROM (
-                    SELECT first.id, first.urgency
-                    FROM unnest(level_groups, levels) AS level (group_id, priority)
-                    CROSS JOIN LATERAL (
-                        SELECT r.id, runs_urgency(r.priority, r.queued_at, aging_seconds, aging_limit) AS urgency
-                        FROM runs_run r
-                        WHERE r.status = 'queued' AND r.lane = wanted_lane AND r.group_id = level.group_id
-                          AND r.priority = level.priority
-                        ORDER BY r.id LIMIT wanted + 16) first
-                    ORDER BY first.urgency, first.id LIMIT wanted + 16) head
-                JOIN runs_run r ON r.id = head.id
-                WHERE r.status || '' = 'queued'
-                ORDER BY head.urgency, head.id LIMIT wanted FOR UPDATE OF r SKIP LOCKED) locked
-            ) numbered, jobs_job j
+        FROM numbered, jobs_job j
         WHERE r.id = numbered.id AND j.id = r.job_id
-        RETURNING r.id, r.claim_token, (r.attempt + (numbered.place > begun)::int)::smallint, r.max_attempts,
+        RETURNING r.id, r.claim_token, (r.attempt + (begun = 0)::int)::smallint, r.max_attempts,
         r.failed_attempts, r.trigger_kind, r.parameters, r.context, r.tags, r.created_at, r.deadline_at, j.id, j.slug,
         j.executor, j.configuration, j.schema, j.timeout_seconds, j.retry_first_delay_seconds,
         j.retry_longest_delay_seconds, j.retry_factor, j.retry_jitter, j.circuit_target;

@@ -66,9 +66,14 @@ def test_a_site_without_workers_is_not_ready_and_says_why(site: Site, client: Cl
         "worker:default": False,
         "worker:bulk": False,
         "beat": False,
+        "sweep": False,
+        "overdue": True,
+        "clock": True,
+        "zones": True,
         "broker": True,
         "vault": True,
         "sources": True,
+        "notifications": True,
     }
     assert "No live worker takes the lane bulk." in json.dumps(body)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from jobs.executors import Succeeded
 from notifications.models import Notice, Occasion
@@ -154,3 +155,24 @@ def test_beside_ordinary_runs_those_of_a_limited_or_paused_job_still_wait() -> N
         mine[0].pk,
         *(run.pk for run in ordinary),
     }
+
+
+@pytest.mark.parametrize("known", [0, 1, 8])
+def test_a_claim_of_one_run_takes_one_whatever_way_the_planner_goes(known: int) -> None:
+    """Looked for once for each job, each time the next run was found, because the one before was locked by then."""
+    jobs = [make_job() for _ in range(2)]
+    runs = []
+    for number in range(8):
+        if number == known:
+            _plan_anew()
+        runs.append(make_run(jobs[number % 2], priority=5))
+    if known == len(runs):
+        _plan_anew()
+    slot = make_slot()
+    assert [[each.id for each in claim(slot)] for _ in runs] == [[run.pk] for run in runs]
+
+
+def _plan_anew() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE runs_run, jobs_job, runs_claimgroup")
+        cursor.execute("DISCARD PLANS")
