@@ -7,10 +7,10 @@ executor; what the database does is tried again until the lease would be over, a
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from typing import TypeVar
 
 import structlog
@@ -56,8 +56,15 @@ class Pace:
 
     def fits(self, seconds: float, *, job_id: int | None = None) -> int:
         """How many runs of the job (by default, of that last seen) fit into `seconds`; at least one."""
-        usual = self._seconds.get(job_id or self._job_id)
-        return 1 if usual is None else max(1, min(int(seconds / max(usual, 1e-6)), CHUNK_LIMIT))
+        return _number(seconds, self._seconds.get(job_id or self._job_id))
+
+    def fits_any(self, seconds: float) -> int:
+        """The same of whatever job this slot has carried out: what it will be given may be of the slowest."""
+        return _number(seconds, max(self._seconds.values(), default=None))
+
+
+def _number(seconds: float, usual: float | None) -> int:
+    return 1 if usual is None else max(1, min(int(seconds / max(usual, 1e-6)), CHUNK_LIMIT))
 
 
 _pace = Pace()
@@ -158,7 +165,7 @@ def _wish(lane: str) -> Wish | None:
     return Wish(
         lane=lane,
         limit=_pace.fits(CHUNK_SECONDS) if lane == "bulk" else 1,
-        begun=_pace.fits(SLICE_SECONDS),
+        begun=_pace.fits_any(SLICE_SECONDS),
         process_id=slot.process_id,
         worker=slot.name,
     )
@@ -174,8 +181,8 @@ def _carry_out(claims: Sequence[Claim]) -> tuple[int, Slice]:
 
     If they take much longer than their kind used to, the rest goes back for other slots to take.
     """
-    waiting = iter(claims)
-    begun = list(islice(waiting, _pace.fits(SLICE_SECONDS)))
+    waiting = deque(claims)
+    begun = _next(waiting, _pace.fits_any(SLICE_SECONDS))
     until = time.monotonic() + 2 * CHUNK_SECONDS
     done = 0
     cancelled: set[int] = set()
@@ -189,14 +196,18 @@ def _carry_out(claims: Sequence[Claim]) -> tuple[int, Slice]:
             if rest:
                 _insist(lambda rest=rest: lifecycle.give_back(rest))  # type: ignore[misc]
             return done, last
-        begun = list(islice(waiting, _pace.fits(SLICE_SECONDS)))
-        if not begun:
+        if not waiting:
             return done, last
+        begun = _next(waiting, _pace.fits(SLICE_SECONDS, job_id=waiting[0].job_id))
         _settle(last)
         announced = _announce(begun)
         if announced is None:
             return done, Slice((), alone=False)
         cancelled = announced
+
+
+def _next(waiting: deque[Claim], count: int) -> list[Claim]:
+    return [waiting.popleft() for _ in range(min(count, len(waiting)))]
 
 
 def _announce(begun: Sequence[Claim]) -> set[int] | None:

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from jobs.executors import Failed, Outcome, Succeeded
 from runs import lifecycle
 from runs.claims import Claim
+from runs.execution import Pace
 from runs.models import Run
 from runs.settlements import Span
 from runs.status import Status
@@ -88,3 +89,12 @@ def test_each_of_a_chunk_gets_what_came_of_it() -> None:
         round(run.duration.total_seconds(), 1) for run in (runs[0], runs[1], runs[4]) if run.duration
     ] == [*(2.5, 3.5, 6.5)]
     assert Run.objects.filter(error__isnull=False).count() == 2
+
+
+def test_a_chunk_begins_as_few_as_the_slowest_job_allows_and_goes_on_by_each_its_own() -> None:
+    """Slices are of 50 ms: what is announced and not settled is lost with its slot, and repeated."""
+    pace = Pace()
+    assert pace.fits_any(0.05) == 1
+    pace.note(1, 0.01)
+    pace.note(2, 0.0001)
+    assert (pace.fits_any(0.05), pace.fits(0.05, job_id=1), pace.fits(0.05)) == (5, 5, 500)
