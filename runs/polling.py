@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import structlog
 from django.db import DatabaseError, InterfaceError, connection, transaction
-from django.db.models import F
+from django.db.models import Case, F, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -242,7 +242,7 @@ def _finish(source: Source, place: Place, look: Look, *, limited: LimitReached |
     behind = look.more or limited is not None
     Source.objects.filter(pk=source.pk).update(
         state=state,
-        next_poll_at=now + _rest(source, look, limited),
+        next_poll_at=_unless_hurried(source, now + _rest(source, look, limited)),
         claim=None,
         claimed_until=None,
         last_poll_at=now,
@@ -262,6 +262,14 @@ def _rest(source: Source, look: Look, limited: LimitReached | None) -> timedelta
     return timedelta(seconds=min(source.interval_seconds, look.wait_seconds or source.interval_seconds))
 
 
+def _unless_hurried(source: Source, at: datetime) -> Case:
+    """The time of the next look: `at`, unless somebody made the source due while this look went on.
+
+    What he wants to have seen may have come after this look saw its part of the source.
+    """
+    return Case(When(next_poll_at=source.next_poll_at, then=at), default=F("next_poll_at"))
+
+
 def _tidied(source: Source, look: Look, now: datetime) -> str | None:
     """Forgets what is long gone, once an hour; returns when that was done last."""
     last: str | None = source.state.get("tidied_at")
@@ -278,7 +286,7 @@ def _failed(source: Source, error: str) -> Polled:
     shortest = timedelta(seconds=min(source.interval_seconds, LONGEST_REST.total_seconds()))
     rest = min(max(shortest, timedelta(seconds=1)) * 2 ** min(source.failures, 16), LONGEST_REST)
     Source.objects.filter(pk=source.pk, claim=source.claim).update(
-        next_poll_at=now + max(rest, shortest),
+        next_poll_at=_unless_hurried(source, now + max(rest, shortest)),
         claim=None,
         claimed_until=None,
         last_poll_at=now,

@@ -342,3 +342,14 @@ def test_two_pollers_at_once_deliver_each_thing_once(drop: Path) -> None:
         Source.objects.filter(found_count=4).values_list("pk", flat=True)
     )
     connection.close()
+
+
+@pytest.mark.django_db
+def test_a_source_made_due_while_it_is_looked_at_is_looked_at_again_at_once(drop: Path) -> None:
+    source = watched(drop)
+    claimed = polling.claim()
+    assert claimed is not None
+    polling.hurry(source)
+    (drop / "late").touch()
+    polling.poll(claimed)
+    assert polling.claim(only=source.pk) is not None
