@@ -6,10 +6,17 @@ import socket
 import time
 from typing import Any
 
+import pytest
 import redis
 
 from runs import dispatch
 from runs.direct import PATIENCE_SECONDS, DirectLine
+
+
+@pytest.fixture(autouse=True)
+def _no_line_from_before() -> None:
+    """A line to the broker of an earlier test looks open until something is written to it."""
+    dispatch.publisher._direct._close()
 
 
 def sent(lane: str) -> None:
