@@ -66,6 +66,14 @@ def takes_files(view: View) -> View:
     return view
 
 
+def demand(user: User, permission: str) -> None:
+    """Raises PermissionDenied, with a sentence, unless the person has the permission."""
+    if not user.has_perm(permission):
+        raise PermissionDenied(
+            f"You may not {ACTS[permission]}: {user.get_username()} lacks the permission {permission}."
+        )
+
+
 def permitted(permission: str) -> Callable[[View], View]:
     """Lets a view be called by people with `permission` only.
 
@@ -83,10 +91,7 @@ def permitted(permission: str) -> Callable[[View], View]:
                     return HttpResponseClientRefresh()
                 came_from = request.get_full_path() if request.method == "GET" else _referring_page(request)
                 return redirect_to_login(came_from, resolve_url(settings.LOGIN_URL))
-            if not request.user.has_perm(permission):
-                raise PermissionDenied(
-                    f"You may not {ACTS[permission]}: {request.user.get_username()} lacks the permission {permission}."
-                )
+            demand(person(request), permission)
             try:
                 return view(request, *args, **kwargs)
             except RunDeleted as error:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -20,7 +19,7 @@ from jobs.pausing import PauseRefused
 from jobs.switching import SwitchRefused
 from runs import causes, launch
 from runs.launch import LaunchRefused
-from runs.views.access import ACTS, CHANGE_JOB, PAUSE_JOB, RUN_JOB, VIEW_RUNS, back, permitted, person
+from runs.views.access import CHANGE_JOB, PAUSE_JOB, RUN_JOB, VIEW_RUNS, back, demand, permitted, person
 
 MOST: Final = 100
 
@@ -41,9 +40,7 @@ def act(request: HttpRequest) -> HttpResponse:
     if word not in KNOWN:
         messages.error(request, f"{word!r} is no act on jobs: expected one of {', '.join(KNOWN)}.")
         return back(request, otherwise=reverse("pages:jobs"))
-    needed, user = KNOWN[word].permission, person(request)
-    if not user.has_perm(needed):
-        raise PermissionDenied(f"You may not {ACTS[needed]}: {user} lacks the permission {needed}.")
+    demand(person(request), KNOWN[word].permission)
     jobs = list(Job.objects.filter(slug__in=slugs[:MOST]).order_by("name", "pk"))
     if not jobs or len(slugs) > MOST:
         told = "No job was selected" if not jobs else f"At most {MOST} jobs can be selected"

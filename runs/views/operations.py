@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
@@ -15,12 +14,12 @@ from runs import bulk, causes
 from runs.launch import LaunchRefused
 from runs.models import BulkOperation, Run
 from runs.views.access import (
-    ACTS,
     CANCEL_RUN,
     PRIORITISE_RUN,
     RETRY_RUN,
     VIEW_RUNS,
     back,
+    demand,
     permitted,
     person,
 )
@@ -54,10 +53,7 @@ def order(request: HttpRequest) -> HttpResponse:
     if act not in NEEDS:
         messages.error(request, f"{act!r} is no act on runs: expected one of {', '.join(NEEDS)}.")
         return back(request, otherwise="/runs/")
-    if not user.has_perm(needed := NEEDS[BulkOperation.Act(act)]):
-        raise PermissionDenied(
-            f"You may not {ACTS[needed]}: {user.get_username()} lacks the permission {needed}."
-        )
+    demand(user, NEEDS[BulkOperation.Act(act)])
     try:
         runs, words = _all_matching(request) if "query" in request.POST else _selected(request)
         bulk.order(runs, act=act, words=words, user=user, **_priority(request, act))

@@ -3,7 +3,6 @@
 from typing import Final
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
@@ -14,7 +13,6 @@ from runs.launch import LaunchRefused
 from runs.models import Circuit, Lane, Worker
 from runs.pauses import PauseKind
 from runs.views.access import (
-    ACTS,
     CANCEL_RUN,
     CHANGE_LANE,
     CHANGE_TRIGGER,
@@ -22,6 +20,7 @@ from runs.views.access import (
     PAUSE_JOB,
     RUN_JOB,
     VIEW_RUNS,
+    demand,
     permitted,
     person,
 )
@@ -65,8 +64,7 @@ def resume(request: HttpRequest, name: str) -> HttpResponse:
 def purge(request: HttpRequest, name: str) -> HttpResponse:
     """Has all that waits in the lane cancelled, once its name was typed."""
     lane, user = _lane(name), person(request)
-    if not user.has_perm(CANCEL_RUN):
-        raise PermissionDenied(f"You may not {ACTS[CANCEL_RUN]}: {user} lacks the permission {CANCEL_RUN}.")
+    demand(user, CANCEL_RUN)
     try:
         lanes.purge(lane, confirmed=request.POST.get("confirm", ""), user=user)
     except LaunchRefused as error:
@@ -119,8 +117,7 @@ def end_pause(request: HttpRequest) -> HttpResponse:
             f"{word!r} is nothing that can be paused: expected one of {', '.join(PauseKind.values)}."
         )
     kind, user = PauseKind(word), person(request)
-    if not user.has_perm(needed := NEEDS[kind]):
-        raise PermissionDenied(f"You may not {ACTS[needed]}: {user} lacks the permission {needed}.")
+    demand(user, NEEDS[kind])
     try:
         messages.success(request, pauses.resume(kind, pk, by=user.get_username()))
     except (pauses.NotPaused, PauseRefused, LaunchRefused) as error:
