@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db.models import QuerySet
 
+from jobs import wire
 from runs.models import Run
 from runs.reports import written
 
@@ -84,7 +85,7 @@ def _values(run: Run) -> dict[str, Any]:
 
 
 def _instant(at: datetime | None) -> str | None:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None
+    return wire.instant_text(at) if at else None
 
 
 def _seconds(span: timedelta | None) -> float | None:
