@@ -3,6 +3,7 @@
 from typing import Final
 
 import structlog
+from django.db import transaction
 from django.utils import timezone
 
 from jobs.models import Job
@@ -42,11 +43,14 @@ def add_tag(job: Job, tag: str, *, by: str) -> str:
     tag = tag.strip()
     if not tag or len(tag) > TAG_LENGTH or "\0" in tag:
         raise SwitchRefused(f"{tag[:60]!r} is no tag: expected 1 to {TAG_LENGTH} characters.")
-    if tag in job.tags:
-        return tag
-    if len(job.tags) >= MOST_TAGS:
-        raise SwitchRefused(f"{job.name} has {MOST_TAGS} tags already, the most that a job can have.")
-    Job.objects.filter(pk=job.pk).update(tags=[*job.tags, tag], updated_at=timezone.now())
+    with transaction.atomic():
+        # Two who give the job a tag at once would each write the list that they had read: one tag would be gone.
+        tags = Job.objects.select_for_update().values_list("tags", flat=True).get(pk=job.pk)
+        if tag in tags:
+            return tag
+        if len(tags) >= MOST_TAGS:
+            raise SwitchRefused(f"{job.name} has {MOST_TAGS} tags already, the most that a job can have.")
+        Job.objects.filter(pk=job.pk).update(tags=[*tags, tag], updated_at=timezone.now())
     job.refresh_from_db()
     log.info("job_tagged", job=job.slug, tag=tag, by=by)
     return tag
