@@ -5,6 +5,8 @@ import pgtrigger.compiler
 import pgtrigger.migrations
 from django.db import migrations, models
 
+from jobs.migrating import AtOnce
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -13,156 +15,158 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        pgtrigger.migrations.RemoveTrigger(
-            model_name="trigger",
-            name="keeps_job",
-        ),
-        pgtrigger.migrations.RemoveTrigger(
-            model_name="trigger",
-            name="bump_version",
-        ),
-        pgtrigger.migrations.RemoveTrigger(
-            model_name="upstream",
-            name="acyclic",
-        ),
-        migrations.RemoveConstraint(
-            model_name="occurrence",
-            name="occurrence_outcome_known",
-        ),
-        migrations.RemoveConstraint(
-            model_name="trigger",
-            name="trigger_condition_of_dependency",
-        ),
-        migrations.AddField(
-            model_name="occurrence",
-            name="until",
-            field=models.DateTimeField(null=True),
-        ),
-        migrations.AddField(
-            model_name="trigger",
-            name="since",
-            field=models.CharField(
-                choices=[
-                    ("day", "The day of the slot, by the schedule’s clock"),
-                    ("window", "So many minutes before the slot"),
-                ],
-                db_default="day",
-                default="day",
-                max_length=6,
-            ),
-        ),
-        migrations.AddField(
-            model_name="trigger",
-            name="wait_minutes",
-            field=models.PositiveIntegerField(
-                blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)]
-            ),
-        ),
-        migrations.AddField(
-            model_name="trigger",
-            name="wait_until",
-            field=models.TimeField(
-                blank=True, help_text="By the schedule’s clock; the next one after the slot.", null=True
-            ),
-        ),
-        migrations.AlterField(
-            model_name="occurrence",
-            name="outcome",
-            field=models.CharField(
-                choices=[
-                    ("fired", "Fired"),
-                    ("skipped", "Skipped"),
-                    ("missed", "Missed"),
-                    ("dismissed", "Dismissed"),
-                    ("due", "Due"),
-                    ("waiting", "Waiting"),
-                ],
-                max_length=10,
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="occurrence",
-            index=models.Index(
-                condition=models.Q(("outcome", "waiting")),
-                fields=["trigger", "until"],
-                name="occurrence_waiting",
-            ),
-        ),
-        pgtrigger.migrations.AddTrigger(
-            model_name="trigger",
-            trigger=pgtrigger.compiler.Trigger(
+        AtOnce(
+            pgtrigger.migrations.RemoveTrigger(
+                model_name="trigger",
                 name="keeps_job",
-                sql=pgtrigger.compiler.UpsertTriggerSql(
-                    condition='WHEN (OLD."job_id" IS DISTINCT FROM (NEW."job_id") OR OLD."kind" IS DISTINCT FROM (NEW."kind"))',
-                    func="\n                    IF EXISTS (SELECT FROM triggers_upstream u WHERE u.trigger_id = OLD.id) THEN\n                        RAISE EXCEPTION 'What follows other jobs keeps its job and its kind.'\n                            USING ERRCODE = 'check_violation', CONSTRAINT = 'trigger_keeps_job';\n                    END IF;\n                    RETURN NEW;",
-                    hash="79bfc189fb10f5e2994714ff9d402f093ea02f92",
-                    operation="UPDATE",
-                    pgid="pgtrigger_keeps_job_ceae4",
-                    table="triggers_trigger",
-                    when="BEFORE",
-                ),
             ),
-        ),
-        pgtrigger.migrations.AddTrigger(
-            model_name="trigger",
-            trigger=pgtrigger.compiler.Trigger(
+            pgtrigger.migrations.RemoveTrigger(
+                model_name="trigger",
                 name="bump_version",
-                sql=pgtrigger.compiler.UpsertTriggerSql(
-                    condition='WHEN (OLD."condition" IS DISTINCT FROM (NEW."condition") OR OLD."created_at" IS DISTINCT FROM (NEW."created_at") OR OLD."cron" IS DISTINCT FROM (NEW."cron") OR OLD."debounce_limit" IS DISTINCT FROM (NEW."debounce_limit") OR OLD."debounce_pointer" IS DISTINCT FROM (NEW."debounce_pointer") OR OLD."debounce_seconds" IS DISTINCT FROM (NEW."debounce_seconds") OR OLD."delay_minutes" IS DISTINCT FROM (NEW."delay_minutes") OR OLD."enabled" IS DISTINCT FROM (NEW."enabled") OR OLD."ends_at" IS DISTINCT FROM (NEW."ends_at") OR OLD."events" IS DISTINCT FROM (NEW."events") OR OLD."filter" IS DISTINCT FROM (NEW."filter") OR OLD."finish_within_seconds" IS DISTINCT FROM (NEW."finish_within_seconds") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."jitter_seconds" IS DISTINCT FROM (NEW."jitter_seconds") OR OLD."job_id" IS DISTINCT FROM (NEW."job_id") OR OLD."kind" IS DISTINCT FROM (NEW."kind") OR OLD."mapping" IS DISTINCT FROM (NEW."mapping") OR OLD."misfire" IS DISTINCT FROM (NEW."misfire") OR OLD."misfire_limit" IS DISTINCT FROM (NEW."misfire_limit") OR OLD."name" IS DISTINCT FROM (NEW."name") OR OLD."needs" IS DISTINCT FROM (NEW."needs") OR OLD."overlap" IS DISTINCT FROM (NEW."overlap") OR OLD."parameters" IS DISTINCT FROM (NEW."parameters") OR OLD."parent_pointer" IS DISTINCT FROM (NEW."parent_pointer") OR OLD."paused_at" IS DISTINCT FROM (NEW."paused_at") OR OLD."paused_by" IS DISTINCT FROM (NEW."paused_by") OR OLD."paused_reason" IS DISTINCT FROM (NEW."paused_reason") OR OLD."paused_until" IS DISTINCT FROM (NEW."paused_until") OR OLD."priority" IS DISTINCT FROM (NEW."priority") OR OLD."public_id" IS DISTINCT FROM (NEW."public_id") OR OLD."rate_limit" IS DISTINCT FROM (NEW."rate_limit") OR OLD."scheme" IS DISTINCT FROM (NEW."scheme") OR OLD."scheme_options" IS DISTINCT FROM (NEW."scheme_options") OR OLD."since" IS DISTINCT FROM (NEW."since") OR OLD."source_id" IS DISTINCT FROM (NEW."source_id") OR OLD."start_within_seconds" IS DISTINCT FROM (NEW."start_within_seconds") OR OLD."starts_at" IS DISTINCT FROM (NEW."starts_at") OR OLD."timezone" IS DISTINCT FROM (NEW."timezone") OR OLD."wait_minutes" IS DISTINCT FROM (NEW."wait_minutes") OR OLD."wait_until" IS DISTINCT FROM (NEW."wait_until") OR OLD."window_minutes" IS DISTINCT FROM (NEW."window_minutes"))',
-                    func="NEW.version = OLD.version + 1; RETURN NEW;",
-                    hash="f64fee3cb7245d62a0a63e231b0083e3b5121b02",
-                    operation="UPDATE",
-                    pgid="pgtrigger_bump_version_4dac1",
-                    table="triggers_trigger",
-                    when="BEFORE",
-                ),
             ),
-        ),
-        pgtrigger.migrations.AddTrigger(
-            model_name="upstream",
-            trigger=pgtrigger.compiler.Trigger(
+            pgtrigger.migrations.RemoveTrigger(
+                model_name="upstream",
                 name="acyclic",
-                sql=pgtrigger.compiler.UpsertTriggerSql(
-                    func="\n    PERFORM pg_advisory_xact_lock(hashtextextended('triggers.upstream', 0));\n    IF NOT EXISTS (\n        SELECT 1 FROM triggers_trigger t WHERE t.id = NEW.trigger_id AND t.kind IN ('dependency', 'schedule'))\n    THEN\n        RAISE EXCEPTION 'Only a dependency or a schedule has upstreams.'\n            USING ERRCODE = 'check_violation', CONSTRAINT = 'upstream_of_dependency';\n    END IF;\n    IF EXISTS (\n        WITH RECURSIVE behind (job_id) AS (\n            SELECT t.job_id FROM triggers_trigger t WHERE t.id = NEW.trigger_id\n            UNION\n            SELECT t.job_id FROM behind b\n            JOIN triggers_upstream u ON u.job_id = b.job_id JOIN triggers_trigger t ON t.id = u.trigger_id)\n        SELECT 1 FROM behind b WHERE b.job_id = NEW.job_id)\n    THEN\n        RAISE EXCEPTION 'Job % would come after itself.', NEW.job_id\n            USING ERRCODE = 'check_violation', CONSTRAINT = 'upstream_acyclic';\n    END IF;\n    RETURN NEW;",
-                    hash="be5b7909a0e3e54e86c7762f4c35a55fb9a8206a",
-                    operation="INSERT OR UPDATE",
-                    pgid="pgtrigger_acyclic_98a0a",
-                    table="triggers_upstream",
-                    when="BEFORE",
-                ),
             ),
-        ),
-        migrations.AddConstraint(
-            model_name="occurrence",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("outcome__in", ("fired", "skipped", "missed", "dismissed", "due", "waiting"))
-                ),
+            migrations.RemoveConstraint(
+                model_name="occurrence",
                 name="occurrence_outcome_known",
             ),
-        ),
-        migrations.AddConstraint(
-            model_name="trigger",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(
-                        ("condition__in", ["on_success", "on_failure", "on_completion"]),
-                        ("kind", "dependency"),
-                    ),
-                    models.Q(
-                        ("condition__in", ["", "on_success", "on_failure", "on_completion"]),
-                        ("delay_minutes", 0),
-                        ("kind", "schedule"),
-                    ),
-                    models.Q(
-                        models.Q(("kind__in", ("dependency", "schedule")), _negated=True),
-                        ("condition", ""),
-                        ("delay_minutes", 0),
-                        ("needs", "any"),
-                    ),
-                    _connector="OR",
-                ),
+            migrations.RemoveConstraint(
+                model_name="trigger",
                 name="trigger_condition_of_dependency",
+            ),
+            migrations.AddField(
+                model_name="occurrence",
+                name="until",
+                field=models.DateTimeField(null=True),
+            ),
+            migrations.AddField(
+                model_name="trigger",
+                name="since",
+                field=models.CharField(
+                    choices=[
+                        ("day", "The day of the slot, by the schedule’s clock"),
+                        ("window", "So many minutes before the slot"),
+                    ],
+                    db_default="day",
+                    default="day",
+                    max_length=6,
+                ),
+            ),
+            migrations.AddField(
+                model_name="trigger",
+                name="wait_minutes",
+                field=models.PositiveIntegerField(
+                    blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)]
+                ),
+            ),
+            migrations.AddField(
+                model_name="trigger",
+                name="wait_until",
+                field=models.TimeField(
+                    blank=True, help_text="By the schedule’s clock; the next one after the slot.", null=True
+                ),
+            ),
+            migrations.AlterField(
+                model_name="occurrence",
+                name="outcome",
+                field=models.CharField(
+                    choices=[
+                        ("fired", "Fired"),
+                        ("skipped", "Skipped"),
+                        ("missed", "Missed"),
+                        ("dismissed", "Dismissed"),
+                        ("due", "Due"),
+                        ("waiting", "Waiting"),
+                    ],
+                    max_length=10,
+                ),
+            ),
+            migrations.AddIndex(
+                model_name="occurrence",
+                index=models.Index(
+                    condition=models.Q(("outcome", "waiting")),
+                    fields=["trigger", "until"],
+                    name="occurrence_waiting",
+                ),
+            ),
+            pgtrigger.migrations.AddTrigger(
+                model_name="trigger",
+                trigger=pgtrigger.compiler.Trigger(
+                    name="keeps_job",
+                    sql=pgtrigger.compiler.UpsertTriggerSql(
+                        condition='WHEN (OLD."job_id" IS DISTINCT FROM (NEW."job_id") OR OLD."kind" IS DISTINCT FROM (NEW."kind"))',
+                        func="\n                    IF EXISTS (SELECT FROM triggers_upstream u WHERE u.trigger_id = OLD.id) THEN\n                        RAISE EXCEPTION 'What follows other jobs keeps its job and its kind.'\n                            USING ERRCODE = 'check_violation', CONSTRAINT = 'trigger_keeps_job';\n                    END IF;\n                    RETURN NEW;",
+                        hash="79bfc189fb10f5e2994714ff9d402f093ea02f92",
+                        operation="UPDATE",
+                        pgid="pgtrigger_keeps_job_ceae4",
+                        table="triggers_trigger",
+                        when="BEFORE",
+                    ),
+                ),
+            ),
+            pgtrigger.migrations.AddTrigger(
+                model_name="trigger",
+                trigger=pgtrigger.compiler.Trigger(
+                    name="bump_version",
+                    sql=pgtrigger.compiler.UpsertTriggerSql(
+                        condition='WHEN (OLD."condition" IS DISTINCT FROM (NEW."condition") OR OLD."created_at" IS DISTINCT FROM (NEW."created_at") OR OLD."cron" IS DISTINCT FROM (NEW."cron") OR OLD."debounce_limit" IS DISTINCT FROM (NEW."debounce_limit") OR OLD."debounce_pointer" IS DISTINCT FROM (NEW."debounce_pointer") OR OLD."debounce_seconds" IS DISTINCT FROM (NEW."debounce_seconds") OR OLD."delay_minutes" IS DISTINCT FROM (NEW."delay_minutes") OR OLD."enabled" IS DISTINCT FROM (NEW."enabled") OR OLD."ends_at" IS DISTINCT FROM (NEW."ends_at") OR OLD."events" IS DISTINCT FROM (NEW."events") OR OLD."filter" IS DISTINCT FROM (NEW."filter") OR OLD."finish_within_seconds" IS DISTINCT FROM (NEW."finish_within_seconds") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."jitter_seconds" IS DISTINCT FROM (NEW."jitter_seconds") OR OLD."job_id" IS DISTINCT FROM (NEW."job_id") OR OLD."kind" IS DISTINCT FROM (NEW."kind") OR OLD."mapping" IS DISTINCT FROM (NEW."mapping") OR OLD."misfire" IS DISTINCT FROM (NEW."misfire") OR OLD."misfire_limit" IS DISTINCT FROM (NEW."misfire_limit") OR OLD."name" IS DISTINCT FROM (NEW."name") OR OLD."needs" IS DISTINCT FROM (NEW."needs") OR OLD."overlap" IS DISTINCT FROM (NEW."overlap") OR OLD."parameters" IS DISTINCT FROM (NEW."parameters") OR OLD."parent_pointer" IS DISTINCT FROM (NEW."parent_pointer") OR OLD."paused_at" IS DISTINCT FROM (NEW."paused_at") OR OLD."paused_by" IS DISTINCT FROM (NEW."paused_by") OR OLD."paused_reason" IS DISTINCT FROM (NEW."paused_reason") OR OLD."paused_until" IS DISTINCT FROM (NEW."paused_until") OR OLD."priority" IS DISTINCT FROM (NEW."priority") OR OLD."public_id" IS DISTINCT FROM (NEW."public_id") OR OLD."rate_limit" IS DISTINCT FROM (NEW."rate_limit") OR OLD."scheme" IS DISTINCT FROM (NEW."scheme") OR OLD."scheme_options" IS DISTINCT FROM (NEW."scheme_options") OR OLD."since" IS DISTINCT FROM (NEW."since") OR OLD."source_id" IS DISTINCT FROM (NEW."source_id") OR OLD."start_within_seconds" IS DISTINCT FROM (NEW."start_within_seconds") OR OLD."starts_at" IS DISTINCT FROM (NEW."starts_at") OR OLD."timezone" IS DISTINCT FROM (NEW."timezone") OR OLD."wait_minutes" IS DISTINCT FROM (NEW."wait_minutes") OR OLD."wait_until" IS DISTINCT FROM (NEW."wait_until") OR OLD."window_minutes" IS DISTINCT FROM (NEW."window_minutes"))',
+                        func="NEW.version = OLD.version + 1; RETURN NEW;",
+                        hash="f64fee3cb7245d62a0a63e231b0083e3b5121b02",
+                        operation="UPDATE",
+                        pgid="pgtrigger_bump_version_4dac1",
+                        table="triggers_trigger",
+                        when="BEFORE",
+                    ),
+                ),
+            ),
+            pgtrigger.migrations.AddTrigger(
+                model_name="upstream",
+                trigger=pgtrigger.compiler.Trigger(
+                    name="acyclic",
+                    sql=pgtrigger.compiler.UpsertTriggerSql(
+                        func="\n    PERFORM pg_advisory_xact_lock(hashtextextended('triggers.upstream', 0));\n    IF NOT EXISTS (\n        SELECT 1 FROM triggers_trigger t WHERE t.id = NEW.trigger_id AND t.kind IN ('dependency', 'schedule'))\n    THEN\n        RAISE EXCEPTION 'Only a dependency or a schedule has upstreams.'\n            USING ERRCODE = 'check_violation', CONSTRAINT = 'upstream_of_dependency';\n    END IF;\n    IF EXISTS (\n        WITH RECURSIVE behind (job_id) AS (\n            SELECT t.job_id FROM triggers_trigger t WHERE t.id = NEW.trigger_id\n            UNION\n            SELECT t.job_id FROM behind b\n            JOIN triggers_upstream u ON u.job_id = b.job_id JOIN triggers_trigger t ON t.id = u.trigger_id)\n        SELECT 1 FROM behind b WHERE b.job_id = NEW.job_id)\n    THEN\n        RAISE EXCEPTION 'Job % would come after itself.', NEW.job_id\n            USING ERRCODE = 'check_violation', CONSTRAINT = 'upstream_acyclic';\n    END IF;\n    RETURN NEW;",
+                        hash="be5b7909a0e3e54e86c7762f4c35a55fb9a8206a",
+                        operation="INSERT OR UPDATE",
+                        pgid="pgtrigger_acyclic_98a0a",
+                        table="triggers_upstream",
+                        when="BEFORE",
+                    ),
+                ),
+            ),
+            migrations.AddConstraint(
+                model_name="occurrence",
+                constraint=models.CheckConstraint(
+                    condition=models.Q(
+                        ("outcome__in", ("fired", "skipped", "missed", "dismissed", "due", "waiting"))
+                    ),
+                    name="occurrence_outcome_known",
+                ),
+            ),
+            migrations.AddConstraint(
+                model_name="trigger",
+                constraint=models.CheckConstraint(
+                    condition=models.Q(
+                        models.Q(
+                            ("condition__in", ["on_success", "on_failure", "on_completion"]),
+                            ("kind", "dependency"),
+                        ),
+                        models.Q(
+                            ("condition__in", ["", "on_success", "on_failure", "on_completion"]),
+                            ("delay_minutes", 0),
+                            ("kind", "schedule"),
+                        ),
+                        models.Q(
+                            models.Q(("kind__in", ("dependency", "schedule")), _negated=True),
+                            ("condition", ""),
+                            ("delay_minutes", 0),
+                            ("needs", "any"),
+                        ),
+                        _connector="OR",
+                    ),
+                    name="trigger_condition_of_dependency",
+                ),
             ),
         ),
     ]

@@ -4,6 +4,8 @@ import pgtrigger.compiler
 import pgtrigger.migrations
 from django.db import migrations, models
 
+from jobs.migrating import AtOnce
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -12,48 +14,50 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        pgtrigger.migrations.RemoveTrigger(
-            model_name="trigger",
-            name="bump_version",
-        ),
-        migrations.RemoveConstraint(
-            model_name="trigger",
-            name="trigger_words_known",
-        ),
-        migrations.AddField(
-            model_name="trigger",
-            name="otherwise",
-            field=models.CharField(
-                choices=[("skip", "Skip the slot"), ("run", "Run it anyway")],
-                db_default="skip",
-                default="skip",
-                max_length=4,
-            ),
-        ),
-        pgtrigger.migrations.AddTrigger(
-            model_name="trigger",
-            trigger=pgtrigger.compiler.Trigger(
+        AtOnce(
+            pgtrigger.migrations.RemoveTrigger(
+                model_name="trigger",
                 name="bump_version",
-                sql=pgtrigger.compiler.UpsertTriggerSql(
-                    condition='WHEN (OLD."condition" IS DISTINCT FROM (NEW."condition") OR OLD."created_at" IS DISTINCT FROM (NEW."created_at") OR OLD."cron" IS DISTINCT FROM (NEW."cron") OR OLD."debounce_limit" IS DISTINCT FROM (NEW."debounce_limit") OR OLD."debounce_pointer" IS DISTINCT FROM (NEW."debounce_pointer") OR OLD."debounce_seconds" IS DISTINCT FROM (NEW."debounce_seconds") OR OLD."delay_minutes" IS DISTINCT FROM (NEW."delay_minutes") OR OLD."enabled" IS DISTINCT FROM (NEW."enabled") OR OLD."ends_at" IS DISTINCT FROM (NEW."ends_at") OR OLD."events" IS DISTINCT FROM (NEW."events") OR OLD."filter" IS DISTINCT FROM (NEW."filter") OR OLD."finish_within_seconds" IS DISTINCT FROM (NEW."finish_within_seconds") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."jitter_seconds" IS DISTINCT FROM (NEW."jitter_seconds") OR OLD."job_id" IS DISTINCT FROM (NEW."job_id") OR OLD."kind" IS DISTINCT FROM (NEW."kind") OR OLD."mapping" IS DISTINCT FROM (NEW."mapping") OR OLD."misfire" IS DISTINCT FROM (NEW."misfire") OR OLD."misfire_deadline_seconds" IS DISTINCT FROM (NEW."misfire_deadline_seconds") OR OLD."misfire_limit" IS DISTINCT FROM (NEW."misfire_limit") OR OLD."name" IS DISTINCT FROM (NEW."name") OR OLD."needs" IS DISTINCT FROM (NEW."needs") OR OLD."otherwise" IS DISTINCT FROM (NEW."otherwise") OR OLD."overlap" IS DISTINCT FROM (NEW."overlap") OR OLD."parameters" IS DISTINCT FROM (NEW."parameters") OR OLD."parent_pointer" IS DISTINCT FROM (NEW."parent_pointer") OR OLD."paused_at" IS DISTINCT FROM (NEW."paused_at") OR OLD."paused_by" IS DISTINCT FROM (NEW."paused_by") OR OLD."paused_reason" IS DISTINCT FROM (NEW."paused_reason") OR OLD."paused_until" IS DISTINCT FROM (NEW."paused_until") OR OLD."priority" IS DISTINCT FROM (NEW."priority") OR OLD."public_id" IS DISTINCT FROM (NEW."public_id") OR OLD."rate_limit" IS DISTINCT FROM (NEW."rate_limit") OR OLD."scheme" IS DISTINCT FROM (NEW."scheme") OR OLD."scheme_options" IS DISTINCT FROM (NEW."scheme_options") OR OLD."since" IS DISTINCT FROM (NEW."since") OR OLD."source_id" IS DISTINCT FROM (NEW."source_id") OR OLD."start_within_seconds" IS DISTINCT FROM (NEW."start_within_seconds") OR OLD."starts_at" IS DISTINCT FROM (NEW."starts_at") OR OLD."timezone" IS DISTINCT FROM (NEW."timezone") OR OLD."wait_minutes" IS DISTINCT FROM (NEW."wait_minutes") OR OLD."wait_until" IS DISTINCT FROM (NEW."wait_until") OR OLD."window_minutes" IS DISTINCT FROM (NEW."window_minutes"))',
-                    func="NEW.version = OLD.version + 1; RETURN NEW;",
-                    hash="7c292b96a08d54eb5c4fd8b2e6e2e247d1de74f9",
-                    operation="UPDATE",
-                    pgid="pgtrigger_bump_version_4dac1",
-                    table="triggers_trigger",
-                    when="BEFORE",
+            ),
+            migrations.RemoveConstraint(
+                model_name="trigger",
+                name="trigger_words_known",
+            ),
+            migrations.AddField(
+                model_name="trigger",
+                name="otherwise",
+                field=models.CharField(
+                    choices=[("skip", "Skip the slot"), ("run", "Run it anyway")],
+                    db_default="skip",
+                    default="skip",
+                    max_length=4,
                 ),
             ),
-        ),
-        migrations.AddConstraint(
-            model_name="trigger",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("misfire__in", ["skip", "run_once", "run_each"]),
-                    ("overlap__in", ["allow", "skip", "queue", "cancel_previous"]),
-                    ("otherwise__in", ["skip", "run"]),
+            pgtrigger.migrations.AddTrigger(
+                model_name="trigger",
+                trigger=pgtrigger.compiler.Trigger(
+                    name="bump_version",
+                    sql=pgtrigger.compiler.UpsertTriggerSql(
+                        condition='WHEN (OLD."condition" IS DISTINCT FROM (NEW."condition") OR OLD."created_at" IS DISTINCT FROM (NEW."created_at") OR OLD."cron" IS DISTINCT FROM (NEW."cron") OR OLD."debounce_limit" IS DISTINCT FROM (NEW."debounce_limit") OR OLD."debounce_pointer" IS DISTINCT FROM (NEW."debounce_pointer") OR OLD."debounce_seconds" IS DISTINCT FROM (NEW."debounce_seconds") OR OLD."delay_minutes" IS DISTINCT FROM (NEW."delay_minutes") OR OLD."enabled" IS DISTINCT FROM (NEW."enabled") OR OLD."ends_at" IS DISTINCT FROM (NEW."ends_at") OR OLD."events" IS DISTINCT FROM (NEW."events") OR OLD."filter" IS DISTINCT FROM (NEW."filter") OR OLD."finish_within_seconds" IS DISTINCT FROM (NEW."finish_within_seconds") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."jitter_seconds" IS DISTINCT FROM (NEW."jitter_seconds") OR OLD."job_id" IS DISTINCT FROM (NEW."job_id") OR OLD."kind" IS DISTINCT FROM (NEW."kind") OR OLD."mapping" IS DISTINCT FROM (NEW."mapping") OR OLD."misfire" IS DISTINCT FROM (NEW."misfire") OR OLD."misfire_deadline_seconds" IS DISTINCT FROM (NEW."misfire_deadline_seconds") OR OLD."misfire_limit" IS DISTINCT FROM (NEW."misfire_limit") OR OLD."name" IS DISTINCT FROM (NEW."name") OR OLD."needs" IS DISTINCT FROM (NEW."needs") OR OLD."otherwise" IS DISTINCT FROM (NEW."otherwise") OR OLD."overlap" IS DISTINCT FROM (NEW."overlap") OR OLD."parameters" IS DISTINCT FROM (NEW."parameters") OR OLD."parent_pointer" IS DISTINCT FROM (NEW."parent_pointer") OR OLD."paused_at" IS DISTINCT FROM (NEW."paused_at") OR OLD."paused_by" IS DISTINCT FROM (NEW."paused_by") OR OLD."paused_reason" IS DISTINCT FROM (NEW."paused_reason") OR OLD."paused_until" IS DISTINCT FROM (NEW."paused_until") OR OLD."priority" IS DISTINCT FROM (NEW."priority") OR OLD."public_id" IS DISTINCT FROM (NEW."public_id") OR OLD."rate_limit" IS DISTINCT FROM (NEW."rate_limit") OR OLD."scheme" IS DISTINCT FROM (NEW."scheme") OR OLD."scheme_options" IS DISTINCT FROM (NEW."scheme_options") OR OLD."since" IS DISTINCT FROM (NEW."since") OR OLD."source_id" IS DISTINCT FROM (NEW."source_id") OR OLD."start_within_seconds" IS DISTINCT FROM (NEW."start_within_seconds") OR OLD."starts_at" IS DISTINCT FROM (NEW."starts_at") OR OLD."timezone" IS DISTINCT FROM (NEW."timezone") OR OLD."wait_minutes" IS DISTINCT FROM (NEW."wait_minutes") OR OLD."wait_until" IS DISTINCT FROM (NEW."wait_until") OR OLD."window_minutes" IS DISTINCT FROM (NEW."window_minutes"))',
+                        func="NEW.version = OLD.version + 1; RETURN NEW;",
+                        hash="7c292b96a08d54eb5c4fd8b2e6e2e247d1de74f9",
+                        operation="UPDATE",
+                        pgid="pgtrigger_bump_version_4dac1",
+                        table="triggers_trigger",
+                        when="BEFORE",
+                    ),
                 ),
-                name="trigger_words_known",
+            ),
+            migrations.AddConstraint(
+                model_name="trigger",
+                constraint=models.CheckConstraint(
+                    condition=models.Q(
+                        ("misfire__in", ["skip", "run_once", "run_each"]),
+                        ("overlap__in", ["allow", "skip", "queue", "cancel_previous"]),
+                        ("otherwise__in", ["skip", "run"]),
+                    ),
+                    name="trigger_words_known",
+                ),
             ),
         ),
     ]
