@@ -60,7 +60,7 @@ def test_only_the_data_folder_is_given_away_and_no_other_mode_is_changed(cluster
 
 def test_it_runs_again_after_it_was_killed_with_its_lock_file_left(cluster: Postgres) -> None:
     first = start(cluster.program())
-    assert wait_until(cluster.is_ready, seconds=30)
+    assert wait_until(cluster.is_ready, seconds=90)
     first.kill()
     first.wait()
     assert (cluster.data / "postmaster.pid").exists()
@@ -69,17 +69,17 @@ def test_it_runs_again_after_it_was_killed_with_its_lock_file_left(cluster: Post
     (cluster.data / "postmaster.pid").write_text("\n".join([str(os.getppid()), *lines[1:]]))
     end_leftovers(cluster.data)
     second = start(cluster.program())
-    assert wait_until(cluster.is_ready, seconds=30)
+    assert wait_until(cluster.is_ready, seconds=90)
     end(second, stop_signal=signal.SIGINT, seconds=30)
 
 
 def test_a_server_that_is_still_there_is_ended_before_another_starts(cluster: Postgres) -> None:
     orphan = start(cluster.program())
-    assert wait_until(cluster.is_ready, seconds=30)
+    assert wait_until(cluster.is_ready, seconds=90)
     # Reaped in the background: only then is the orphan gone for those who look.
     threading.Thread(target=orphan.wait).start()
     end_leftovers(cluster.data)
-    assert orphan.wait(10) == 0
+    assert orphan.wait(60) == 0
 
 
 def test_a_cluster_that_was_made_by_half_is_made_anew(cluster: Postgres) -> None:
@@ -112,7 +112,7 @@ def test_binaries_the_account_cannot_reach_are_copied(cluster: Postgres, tmp_pat
     unreachable.reach()
     assert unreachable.binaries == cluster.sockets / "server" / "bin"
     process = start(unreachable.program())
-    assert wait_until(unreachable.is_ready, seconds=30)
+    assert wait_until(unreachable.is_ready, seconds=90)
     end(process, stop_signal=signal.SIGINT, seconds=30)
     assert stat.S_IMODE(hidden.stat().st_mode) == 0o700
 

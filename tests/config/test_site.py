@@ -8,14 +8,14 @@ from runs import dispatch
 from runs.models import Run, Worker
 from runs.status import Status
 from tests.factories import make_run
-from tests.site import Site
+from tests.site import SECONDS, Site
 
 
 def test_a_worker_carries_out_a_run_and_leaves_when_asked(site: Site) -> None:
     run = make_run()
     site.start_worker("high", lanes="high,default,bulk")
     dispatch.hint(run.lane)
-    assert wait_until(lambda: _status(run) == Status.SUCCEEDED, seconds=20), site.log("worker-high")
+    assert wait_until(lambda: _status(run) == Status.SUCCEEDED, seconds=SECONDS), site.log("worker-high")
     assert health.workers("high").exists()
     site.stop("worker-high")
     assert not Worker.objects.filter(stopping_at__isnull=True).exists()

@@ -144,7 +144,7 @@ def test_a_child_dies_with_its_parent() -> None:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         parent.kill()
-    assert wait_until(lambda: _is_gone(pid), seconds=10)
+    assert wait_until(lambda: _is_gone(pid), seconds=60)
 
 
 def _is_gone(pid: int) -> bool:

@@ -79,7 +79,7 @@ def up(tmp_path: Path) -> Iterator[Up]:
 
 
 def is_ready(url: str) -> bool:
-    connection = HTTPConnection(urlsplit(url).netloc, timeout=10)
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=SECONDS)
     try:
         connection.request("GET", "/readyz")
         answer = connection.getresponse()

@@ -265,7 +265,7 @@ def test_a_resolver_that_hangs_is_left_behind(
     outside: Outside, context: RecordingContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def resolve(*args: object, **more: object) -> list[Any]:
-        outside.released.wait(10)
+        outside.released.wait(60)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)

@@ -563,13 +563,13 @@ def test_an_isolated_job_has_a_database_connection_of_its_own(context: Recording
     def report() -> None:
         of_thread.append(backend())
         done.set()
-        go_on.wait(10)
+        go_on.wait(60)
         of_thread.append(backend())
         connection.close()
 
     thread = threading.Thread(target=report)
     thread.start()
-    assert done.wait(10)
+    assert done.wait(60)
     ours = backend()
     outcome = run(backend, context, isolated=True)
     go_on.set()

@@ -112,7 +112,7 @@ def test_words_of_a_thread_that_outlives_its_attempt_belong_to_no_run(context: R
         stream = sys.stdout  # as a logging handler of the job's would hold it
 
         def speak() -> None:
-            later.wait(10)
+            later.wait(60)
             stream.write("late\n")
 
         threads.append(threading.Thread(target=speak))

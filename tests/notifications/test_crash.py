@@ -83,6 +83,6 @@ def test_senders_send_all_that_is_due_and_end(
         sending.send_test(channel, by="ada")
     assert senders.wake() == 2
     for thread in [each for each in threading.enumerate() if each.name == "sender"]:
-        thread.join(20)
+        thread.join(90)
     assert set(Message.objects.values_list("status", "attempts")) == {("sent", 1)}
     assert senders.wake() == 0

@@ -21,7 +21,7 @@ def _no_line_from_before() -> None:
 
 def sent(lane: str) -> None:
     dispatch.hint(lane)
-    dispatch.publisher.flush(timeout=10)
+    dispatch.publisher.flush(timeout=60)
 
 
 def test_a_slot_that_waits_itself_is_given_each_hint_once(broker: redis.Redis) -> None:
@@ -52,10 +52,10 @@ def test_the_second_hint_of_a_process_goes_out_within_the_call(broker: redis.Red
     assert dispatch.publisher._direct.is_open
     broker.delete("default")
     dispatch.publisher.hint_at_once("default")
-    dispatch.publisher._direct.wait(10)
+    dispatch.publisher._direct.wait(60)
     by_line = _taken(broker)
     dispatch.hint("default")
-    dispatch.publisher.flush(timeout=10)
+    dispatch.publisher.flush(timeout=60)
     by_celery = _taken(broker)
     assert by_line.keys() == by_celery.keys()
     assert {by_line["headers"]["task"], by_celery["headers"]["task"]} == {dispatch.TASK}
@@ -74,7 +74,7 @@ def test_by_the_line_no_more_hints_are_sent_than_wake_every_slot(broker: redis.R
     assert dispatch.publisher._direct.is_open
     for _ in range(50):
         dispatch.publisher.hint_at_once("high")
-    dispatch.publisher.flush(timeout=10)
+    dispatch.publisher.flush(timeout=60)
     assert broker.llen("high") == dispatch.most_hints("high")
     assert broker.llen("default") == dispatch.most_hints("default")
 
@@ -88,7 +88,7 @@ def test_a_line_that_is_cut_is_opened_again(broker: redis.Redis) -> None:
     while not dispatch.publisher._direct.is_open:
         assert time.monotonic() < deadline
         dispatch.hint("default")
-        dispatch.publisher.flush(timeout=10)
+        dispatch.publisher.flush(timeout=60)
     assert broker.llen("default")
 
 

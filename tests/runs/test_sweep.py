@@ -82,10 +82,10 @@ def test_lost_hints_are_sent_again_and_never_pile_up(servers: Servers) -> None:
     for _ in range(3):
         make_run()
     sweep.refill()
-    dispatch.publisher.flush(5)
+    dispatch.publisher.flush(60)
     assert broker.llen("high") == 3
     for _ in range(50):
         sweep.refill()
-        dispatch.publisher.flush(5)
+        dispatch.publisher.flush(60)
     assert broker.llen("high") == 3
     broker.close()
