@@ -17,6 +17,8 @@ EDITS: Final = 10
 DUE_SHARE: Final = 10
 PLANNING: Final = 1200.0
 FIRING: Final = 600.0
+# Schedules stand at least so long before they are due, in seconds: to make and plan ten thousand takes some of it.
+LEAD: Final = 60.0
 _NEVER: Final = "0 0 1 1 *"
 
 
@@ -27,12 +29,13 @@ def firing(site: Site, sizes: Sizes) -> list[Figure]:
     due = sizes.schedules // DUE_SHARE
     _add(sizes.schedules - due - FEW, cron=_NEVER)
     many = _edit()
-    slot = _next_minute(within=20)
+    slot = _next_minute(within=LEAD)
     _add(due, cron=f"{slot.minute} {slot.hour} * * *")
     late, missed, twice = _fired(slot, due)
     told = f"{sizes.schedules:,} schedules, {due:,} due at once"
     return [
-        figure(f"{told}: lateness p99", percentile(late, 99), "s", target=1, note=f"of {slot:%H:%M}"),
+        figure(f"{told}: lateness p50", percentile(late, 50), "s", note=f"of {slot:%H:%M}"),
+        figure(f"{told}: lateness p99", percentile(late, 99), "s", target=1, note=f"max {max(late):.2f}"),
         figure(f"{told}: missed", missed, "", target=0),
         figure(f"{told}: run twice", twice, "", target=0),
         figure(
@@ -94,7 +97,8 @@ def _fired(slot: datetime, count: int) -> tuple[list[float], int, int]:
     from triggers.models import Occurrence, Trigger
 
     made = Run.objects.filter(slot=slot, trigger__name="bench")
-    entered = Occurrence.objects.filter(slot=slot, trigger__name="bench")
+    # Without a join with all schedules: whoever asks each half second would be in the way of what is measured.
+    entered = Occurrence.objects.filter(slot=slot)
     time.sleep(max((slot - datetime.now(UTC)).total_seconds(), 0))
     until(lambda: entered.count() >= count, seconds=FIRING, pause=0.5)
     # Those that are due, and not all: each change is entered in the audit, and a statement has its time.

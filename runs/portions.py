@@ -116,25 +116,30 @@ LAUNCH: Final = f"""
 # Runs of slots that were prepared (`runs.ahead`), with all that firing a schedule writes: of those schedules that
 # nobody else has and that are as they were when that was done, each and its job, with the same slot planned. What is
 # not so stays due. Returns how many runs were made for each lane.
+# Each OFFSET 0 keeps the planner from turning a look-up by key into a join: by what it knows of tables that were filled
+# since, a join over all that is due, was entered or is open looks as cheap, and is done anew for each portion.
 FIRE: Final = f"""
     WITH job AS MATERIALIZED (
         SELECT x.* FROM jsonb_to_recordset(%(jobs)s::jsonb) AS x(
             id bigint, version int, group_id bigint, tags text[], max_attempts smallint)
-        JOIN jobs_job j ON j.id = x.id AND j.version = x.version),
+        WHERE EXISTS (SELECT FROM jobs_job j WHERE j.id = x.id AND j.version = x.version OFFSET 0)),
     held AS MATERIALIZED (
         SELECT x.* FROM jsonb_to_recordset(%(slots)s::jsonb) AS x(
             trigger_id bigint, version int, slot timestamptz, next_slot timestamptz, next_run_at timestamptz,
             job_id bigint, priority smallint, trigger_name text, cause text, parameters jsonb, concurrency_key text,
             labels jsonb, deadlines jsonb)
-        JOIN triggers_trigger t ON t.id = x.trigger_id
-        WHERE t.kind = 'schedule' AND t.enabled AND t.version = x.version AND t.next_slot = x.slot
-          AND t.next_run_at <= %(now)s
-          AND NOT EXISTS (SELECT FROM triggers_trigger_calendars c WHERE c.trigger_id = t.id)
-          AND NOT EXISTS (SELECT FROM triggers_occurrence o WHERE o.trigger_id = t.id AND o.slot = x.slot)
-          AND (t.overlap = 'allow' OR NOT EXISTS (
-              SELECT FROM runs_run r WHERE r.trigger_id = t.id
-                AND r.status IN ('scheduled', 'queued', 'running', 'waiting')))
-        FOR NO KEY UPDATE OF t SKIP LOCKED),
+        CROSS JOIN LATERAL (
+            SELECT t.kind = 'schedule' AND t.enabled AND t.version = x.version AND t.next_slot = x.slot
+                AND t.next_run_at <= %(now)s
+                AND NOT EXISTS (SELECT FROM triggers_trigger_calendars c WHERE c.trigger_id = t.id OFFSET 0)
+                AND NOT EXISTS (
+                    SELECT FROM triggers_occurrence o WHERE o.trigger_id = t.id AND o.slot = x.slot OFFSET 0)
+                AND (t.overlap = 'allow' OR NOT EXISTS (
+                    SELECT FROM runs_run r WHERE r.trigger_id = t.id
+                        AND r.status IN ('scheduled', 'queued', 'running', 'waiting') OFFSET 0)) AS is_ready
+            FROM triggers_trigger t WHERE t.id = x.trigger_id OFFSET 0
+            FOR NO KEY UPDATE OF t SKIP LOCKED) t
+        WHERE t.is_ready),
     given AS MATERIALIZED (
         SELECT nextval('runs_run_id_seq') AS id, held.*, job.version AS job_version, group_id, tags, max_attempts,
             clock_timestamp() AS at

@@ -1,14 +1,15 @@
 """runs.ahead: what was prepared is fired as the ordinary way would fire it, or left to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.forms import model_to_dict
 
 from jobs.models import Job
-from runs import firing
+from runs import firing, portions
 from runs.ahead import Ahead
 from runs.models import Deadline, Run, RunLabel
 from tests.factories import make_job, make_run, make_schedule
@@ -163,6 +164,32 @@ def test_a_portion_that_fails_is_fired_the_ordinary_way() -> None:
     firing.fire_due(AFTER)
     assert Run.objects.filter(trigger=good, slot=SLOT).count() == 1
     assert Occurrence.objects.get(trigger=bad).outcome == "skipped"
+
+
+def scans(node: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a plan reads of tables, each with the condition by which an index finds it."""
+    if "Relation Name" in node:
+        yield node["Relation Name"], node.get("Index Cond") or node.get("Recheck Cond") or ""
+    for each in node.get("Plans", ()):
+        yield from scans(each)
+
+
+def test_firing_looks_each_schedule_up_by_its_number_however_few_the_planner_knows_of() -> None:
+    # What is due, entered and open was read whole for each slot, by statistics from before ten thousand were made.
+    planned()
+    (portion,) = prepared()._portions
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE triggers_trigger, triggers_occurrence, runs_run, jobs_job")
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(
+            f"EXPLAIN (FORMAT JSON) {portions.FIRE}",
+            {"jobs": portion.jobs, "slots": portion.slots, "now": AFTER},
+        )
+        ((plan,),) = cursor.fetchone()
+    looks = [node for node in plan["Plan"]["Plans"] if node.get("Subplan Name") in ("CTE job", "CTE held")]
+    found = [each for node in looks for each in scans(node)]
+    assert {"triggers_trigger", "triggers_occurrence", "jobs_job", "runs_run"} <= {name for name, _ in found}
+    assert [name for name, condition in found if "id = " not in condition] == []
 
 
 def test_of_what_is_late_the_misfire_policy_decides() -> None:
