@@ -1,6 +1,6 @@
 """The filters of the runs list: read from the address, which is the page's whole state, and put into a query."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,6 +15,7 @@ from runs import status
 from runs.faces import KINDS, STATUSES
 from runs.models import Run, run_id
 from runs.views import qualifiers
+from runs.views.narrowing import Narrowing
 from runs.views.qualifiers import Searched
 
 RANGES: Final = {
@@ -37,11 +38,10 @@ class Chip:
     without: str
 
 
-@dataclass(slots=True)
-class Filters:
-    """What the list is narrowed to. `errors` are sentences about what could not be read, by parameter."""
+@dataclass(slots=True, kw_only=True)
+class Filters(Narrowing):
+    """What the list is narrowed to."""
 
-    data: QueryDict
     statuses: list[str] = field(default_factory=list)
     job: str = ""
     trigger: str = ""
@@ -49,7 +49,6 @@ class Filters:
     begin: datetime | None = None
     end: datetime | None = None
     searched: Searched = field(default_factory=lambda: Searched(words=""))
-    errors: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, data: QueryDict) -> "Filters":
@@ -58,8 +57,8 @@ class Filters:
         found.job, found.searched = data.get("job", "").strip(), qualifiers.read(data.get("q", ""))
         for word in data.getlist("status"):
             found._read_status(word)
-        found.trigger = found._one_of("trigger", KINDS, "")
-        found.since = found._one_of("since", RANGES, DEFAULT_RANGE)
+        found.trigger = found.one_of("trigger", KINDS)
+        found.since = found.one_of("since", RANGES, DEFAULT_RANGE)
         found.begin, found.end = found._instant("from"), found._instant("to")
         if found.job and not Job.objects.filter(slug=found.job).exists():
             found.errors["job"] = f"There is no job {found.job!r}."
@@ -85,13 +84,6 @@ class Filters:
             self.statuses.append(status.parse(word).value)
         except status.UnknownStatus as error:
             self.errors["status"] = str(error)
-
-    def _one_of(self, name: str, known: Mapping[str, object], otherwise: str) -> str:
-        value = self.data.get(name, "").strip() or otherwise
-        if value and value not in known:
-            self.errors[name] = f"{value!r} is not a known {name}: expected one of {', '.join(known)}."
-            return otherwise
-        return value
 
     def _instant(self, name: str) -> datetime | None:
         text = self.data.get(name, "").strip()
@@ -205,20 +197,16 @@ class Filters:
         search: str | None = None,
     ) -> str:
         """The list's first page, without the filter `drop` (a name with one of its values, or all of them)."""
-        query = self.data.copy()
-        for name in PLACES:
-            query.pop(name, None)
-        if drop is not None:
-            name, value = drop
-            kept = [word for word in query.getlist(name) if value is not None and word != value]
-            query.setlist(name, kept)
-            if name == "from":
-                query.pop("to", None)
+        said = {name: word for name, word in (("since", since), ("top", top)) if word}
         if search is not None:
-            query["q"] = search
-        for name, given in (("since", since), ("top", top)):
-            if given:
-                query[name] = given
-        for name in [name for name in query if not any(query.getlist(name))]:
-            del query[name]
+            said["q"] = search
+        query = self.changed(without=PLACES, **said)
+        name, value = drop or ("", None)
+        kept = [word for word in query.getlist(name) if value is not None and word != value]
+        if kept:
+            query.setlist(name, kept)
+        else:
+            query.pop(name, None)
+        if name == "from":
+            query.pop("to", None)
         return f"?{query.urlencode()}"

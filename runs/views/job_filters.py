@@ -1,7 +1,7 @@
 """The filters of the jobs list, read from the address: by words, state, last run, trigger, lane, owner and tag."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
@@ -13,6 +13,7 @@ from jobs import priority
 from jobs.models import Job, JobQuerySet
 from runs.faces import KINDS
 from runs.models import Tally, TallyDelta
+from runs.views.narrowing import Narrowing
 from triggers.models import Kind, Trigger
 
 STATES: Final = {
@@ -42,11 +43,10 @@ _RANGES: Final = {
 }
 
 
-@dataclass(slots=True)
-class JobFilters:
-    """What the list is narrowed to. `errors` are sentences about what could not be read, by parameter."""
+@dataclass(slots=True, kw_only=True)
+class JobFilters(Narrowing):
+    """What the list is narrowed to."""
 
-    data: QueryDict
     search: str = ""
     state: str = ""
     last: str = ""
@@ -54,25 +54,17 @@ class JobFilters:
     lane: str = ""
     owner: str = ""
     tag: str = ""
-    errors: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, data: QueryDict) -> "JobFilters":
         """The filters that the query string `data` says."""
-        found = cls(data=data, search=data.get("q", "").strip())
-        found.state = found._one_of("state", STATES)
-        found.last = found._one_of("last", LAST)
-        found.trigger = found._one_of("trigger", TRIGGERS)
-        found.lane = found._one_of("lane", LANES)
-        found.owner, found.tag = data.get("owner", "").strip(), data.get("tag", "").strip()
+        found = cls(data=data)
+        found.search, found.owner, found.tag = (found.text(name) for name in ("q", "owner", "tag"))
+        found.state = found.one_of("state", STATES)
+        found.last = found.one_of("last", LAST)
+        found.trigger = found.one_of("trigger", TRIGGERS)
+        found.lane = found.one_of("lane", LANES)
         return found
-
-    def _one_of(self, name: str, known: Mapping[str, str]) -> str:
-        value: str = self.data.get(name, "").strip()
-        if value and value not in known:
-            self.errors[name] = f"{value!r} is not a known {name}: expected one of {', '.join(known)}."
-            return ""
-        return value
 
     @property
     def narrows(self) -> bool:
@@ -81,13 +73,7 @@ class JobFilters:
 
     def address(self, *, after: str = "") -> str:
         """The list's address with these filters, from its beginning or behind the job `after`."""
-        query = self.data.copy()
-        query.pop("after", None)
-        for name in [name for name in query if not any(query.getlist(name))]:
-            del query[name]
-        if after:
-            query["after"] = after
-        return f"?{query.urlencode()}"
+        return f"?{self.changed(after=after).urlencode()}"
 
     def apply(self, jobs: JobQuerySet) -> QuerySet[Job]:
         """`jobs` narrowed; none at all if the filters could not be read."""

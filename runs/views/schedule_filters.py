@@ -1,7 +1,6 @@
 """The filters of the page /schedules/ and its paging: both are read from the address."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -9,6 +8,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 
 from jobs import wire
+from runs.views.narrowing import Narrowing
 from triggers import cron
 from triggers.models import Occurrence, Trigger
 
@@ -23,11 +23,10 @@ RESTS: Final = ("on", "off")
 VIEWS: Final = {"list": "List", "timeline": "Timeline", "load": "Load"}
 
 
-@dataclass(slots=True)
-class ScheduleFilters:
-    """What the schedules are narrowed to. `errors` are sentences about what could not be read, by parameter."""
+@dataclass(slots=True, kw_only=True)
+class ScheduleFilters(Narrowing):
+    """What the schedules are narrowed to."""
 
-    data: QueryDict
     view: str = "list"
     search: str = ""
     job: str = ""
@@ -36,31 +35,20 @@ class ScheduleFilters:
     within: str = ""
     cron: str = ""
     missed: bool = False
-    errors: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, data: QueryDict) -> "ScheduleFilters":
         """The filters that the query string `data` says."""
         found = cls(data=data, missed=data.get("missed") == "yes")
-        found.search, found.job, found.cron = (found._text(name) for name in ("q", "job", "cron"))
-        found.view = found._one_of("view", VIEWS) or "list"
-        found.state, found.within = found._one_of("state", STATES), found._one_of("within", WITHIN)
-        found.zone = found._text("zone")
+        found.search, found.job, found.cron = (found.text(name) for name in ("q", "job", "cron"))
+        found.view = found.one_of("view", VIEWS) or "list"
+        found.state, found.within = found.one_of("state", STATES), found.one_of("within", WITHIN)
+        found.zone = found.text("zone")
         try:
             cron.validate_zone(found.zone or "UTC")
         except cron.InvalidZone as error:
             found.errors["zone"] = str(error)
         return found
-
-    def _text(self, name: str) -> str:
-        return self.data.get(name, "").strip()[:200].replace("\0", "")
-
-    def _one_of(self, name: str, known: Mapping[str, object]) -> str:
-        value = self._text(name)
-        if value and value not in known:
-            self.errors[name] = f"{value!r} is not a known {name}: expected one of {', '.join(known)}."
-            return ""
-        return value
 
     @property
     def is_any(self) -> bool:
@@ -100,13 +88,7 @@ class ScheduleFilters:
 
     def address(self, **changed: str) -> str:
         """The page with these parameters changed ("" takes one away), from its beginning."""
-        query = self.data.copy()
-        for name in ("after", *changed):
-            query.pop(name, None)
-        query.update({name: value for name, value in changed.items() if value})
-        for name in [name for name in query if not any(query.getlist(name))]:
-            del query[name]
-        return f"?{query.urlencode()}"
+        return f"?{self.changed(without=('after',), **changed).urlencode()}"
 
     def views(self) -> list[tuple[str, str, bool]]:
         """The ways to look at the schedules: word, address, and whether it is the one that is shown."""
