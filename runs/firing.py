@@ -81,20 +81,23 @@ def fire_asked(now: datetime) -> int:
     return _portion(ready, lambda found: _fire_asked(found, now), _refuse_asked)
 
 
-def release_after(job: Job) -> None:
+def release_after(job: Job) -> list[Entry]:
     """Launches the slots that waited for a run of `job` which has just ended, in the transaction of the caller.
 
-    The locks make either us see a slot that another is about to let wait, or him the end of the run. Whatever can't
-    be launched now is looked at again when its time is over.
+    Returns what came of each slot that waited, also of those that still do. The locks make either us see a slot that
+    another is about to let wait, or him the end of the run. Whatever can't be launched now is looked at again when
+    its time is over.
     """
     locked = Trigger.objects.select_for_update(no_key=True).filter(
         pk__in=Upstream.objects.filter(job=job).values("trigger"), kind=Kind.SCHEDULE
     )
     held = list(locked.order_by("pk").values_list("pk", flat=True))
     ids = _waiting(Q(trigger__in=held)) if held else []
+    looked_at: list[Entry] = []
     if ids:
         now = timezone.now()
-        _halving(ids, lambda found: _release(found, now), lambda pk, error: None)
+        _halving(ids, lambda found: looked_at.extend(_release(found, now)), lambda pk, error: None)
+    return looked_at
 
 
 def release_overdue(now: datetime | None = None) -> int:
@@ -124,7 +127,7 @@ def next_due(now: datetime, *, within: timedelta) -> datetime:
 
 def _portion(
     triggers: QuerySet[Trigger],
-    act: Callable[[list[Trigger]], None],
+    act: Callable[[list[Trigger]], object],
     give_up: Callable[[int, Exception], None],
 ) -> int:
     """Has `act` done to a portion of `triggers`, in one transaction that no other beat is in; returns how many.
@@ -140,7 +143,7 @@ def _portion(
 
 
 def _halving(
-    ids: list[int], act: Callable[[list[Trigger]], None], give_up: Callable[[int, Exception], None]
+    ids: list[int], act: Callable[[list[Trigger]], object], give_up: Callable[[int, Exception], None]
 ) -> None:
     try:
         with transaction.atomic():
@@ -215,8 +218,8 @@ def _waiting(which: Q) -> list[int]:
     return list(waiting.order_by("trigger").values_list("trigger", flat=True).distinct()[:PORTION])
 
 
-def _release(triggers: Sequence[Trigger], now: datetime) -> None:
-    """Launches or skips the slots of these that wait, as far as that is decided now."""
+def _release(triggers: Sequence[Trigger], now: datetime) -> list[Entry]:
+    """Launches or skips the slots of these that wait, as far as that is decided now; returns all of them."""
     known = {trigger.pk: trigger for trigger in triggers}
     waiting = Occurrence.objects.filter(trigger__in=any_of(known), outcome=Outcome.WAITING).order_by("slot")
     entries = [Entry(trigger=known[each.trigger_id], slot=each.slot) for each in waiting]
@@ -229,6 +232,7 @@ def _release(triggers: Sequence[Trigger], now: datetime) -> None:
     ledger.enter([entry for entry in entries if entry.outcome != Outcome.WAITING])
     fired = {entry.trigger.pk for entry in entries if entry.run_id is not None}
     Trigger.objects.filter(pk__in=fired).update(last_run_at=now)
+    return entries
 
 
 def _calendars(triggers: Sequence[Trigger]) -> dict[int, list[Calendar]]:

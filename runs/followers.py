@@ -6,7 +6,8 @@ deletes the Ending. Whoever dies before that leaves the Ending to the sweep. A d
 launched, never touches the run it follows.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ from runs.models import Ending, Following, Run
 from runs.moves import Moved
 from runs.status import Status
 from triggers import dependencies, mapping
+from triggers.ledger import Entry
 from triggers.models import Needs, Trigger
 
 log = structlog.get_logger(__name__)
@@ -35,18 +37,30 @@ class SecretPassedOn(ValueError):
     """A mapping would show a secret of the upstream run as an ordinary parameter of the dependent."""
 
 
-def follow(run_id: int) -> list[Following]:
-    """Follows one ended run; returns what came of each trigger, or nothing if there was nothing left to do."""
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What came of the end of a run: an entry for each dependency, and the slots that had waited for it.
+
+    Of slots that still wait the entry says for what.
+    """
+
+    dependencies: Sequence[Following] = ()
+    slots: Sequence[Entry] = ()
+
+
+def follow(run_id: int) -> Followed:
+    """Follows one ended run; returns what came of it, which is nothing if there was nothing left to do."""
     with transaction.atomic():
         mine = Ending.objects.select_for_update(skip_locked=True).filter(pk=run_id)
         if not list(mine):
-            return []  # nothing watches its job, or another was first
+            return Followed()  # nothing watches its job, or another was first
         run = Run.objects.select_related("job").filter(pk=run_id).first()
-        entries = [_follow(trigger, run) for trigger in dependencies.of(run.job)] if run else []
+        followed = Followed()
         if run:
-            firing.release_after(run.job)
+            entries = [_follow(trigger, run) for trigger in dependencies.of(run.job)]
+            followed = Followed(entries, firing.release_after(run.job))
         mine.delete()
-    return entries
+    return followed
 
 
 def follow_moved(moved: Iterable[Moved]) -> None:
@@ -84,10 +98,10 @@ def expire() -> int:
 
 def complete(
     run: Run, *, status: str, result: Any, error: Mapping[str, Any] | None, by: str
-) -> list[Following] | None:
+) -> Followed | None:
     """Ends a run as the program that carries it out reports, and follows it in the same transaction.
 
-    Returns what came of each trigger, or None if the run was neither queued, running nor waiting.
+    Returns what came of it, or None if the run was neither queued, running nor waiting.
     """
     with transaction.atomic():
         if not lifecycle.complete(run.pk, status=status, result=result, error=error, by=by):

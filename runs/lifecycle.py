@@ -342,7 +342,7 @@ def complete(
         WHERE r.id = %s AND r.status = 'queued'"""
     end = """
         UPDATE runs_run r SET status = x.status, claim_token = nextval('runs_claim_token'), due_at = NULL,
-               result = CASE WHEN x.status = 'succeeded' THEN x.result END,
+               result = x.result,
                error = CASE WHEN x.status = 'failed' THEN x.error END,
                failure_reason = CASE WHEN x.status = 'failed' THEN 'error' END,
                failed_attempts = r.failed_attempts + (x.status = 'failed')::int,

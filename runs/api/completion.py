@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from django.conf import settings
@@ -12,14 +14,15 @@ from rest_framework.response import Response
 from jobs import wire
 from jobs.endpoint import Endpoint
 from jobs.faults import Fault
-from jobs.fields import Value
+from jobs.fields import Instant, Value
 from jobs.wire import InvalidBody
 from runs import followers, status
 from runs.api.finding import actor, find_run
 from runs.launch import LaunchRefused
 from runs.models import Following, Run
 from runs.status import Status
-from triggers.models import Scope, Trigger
+from triggers.ledger import Entry
+from triggers.models import Occurrence, Scope, Trigger
 from triggers.visibility import visible
 
 _WORDS: Final = [
@@ -27,6 +30,8 @@ _WORDS: Final = [
     for word in (*Status.values, *status.ALIASES)
     if status.parse(word) in (Status.SUCCEEDED, Status.FAILED)
 ]
+# Why a slot that has all that it needed is not started yet.
+BEHIND: Final = "It waits for the run before it to end."
 BODY: Final[wire.Schema] = {
     "type": "object",
     "properties": {
@@ -55,12 +60,13 @@ BODY: Final[wire.Schema] = {
 
 
 class TriggeredSerializer(serializers.Serializer[Any]):
-    """A job that was started because the run ended so."""
+    """A job that was started because the run ended so; `slot` is that of a schedule which had waited for it."""
 
     job = Value(wire.SLUG)
     run = Value(wire.WHOLE)
     trigger = Value(wire.WHOLE)
     condition = Value(wire.TEXT)
+    slot = Instant()
 
 
 class NotTriggeredSerializer(serializers.Serializer[Any]):
@@ -70,6 +76,7 @@ class NotTriggeredSerializer(serializers.Serializer[Any]):
     run = Value(wire.WHOLE_OR_NULL)
     trigger = Value(wire.WHOLE)
     condition = Value(wire.TEXT)
+    slot = Instant()
     reason = Value(wire.TEXT)
 
 
@@ -101,15 +108,16 @@ class CompleteView(Endpoint):
         _check_size(body.get("result"))
         found = find_run(request, run)
         ended = status.parse(body["status"])
-        entries = followers.complete(
+        followed = followers.complete(
             found, status=ended, result=body.get("result"), error=_error(body, ended), by=actor(request)
         )
-        if entries is None:
+        if followed is None:
             found.refresh_from_db(fields=["status"])
             raise LaunchRefused(
                 f"Run #{found.pk} is {found.status}: only one that is queued, running or waiting can be completed."
             )
-        return Response(CompletedSerializer(_told(found, ended, _seen(request, entries))).data)
+        told = [*map(_dependent, followed.dependencies), *map(_slot, followed.slots)]
+        return Response(CompletedSerializer(_told(found, ended, _seen(request, told))).data)
 
 
 def _check_size(result: Any) -> None:
@@ -128,29 +136,51 @@ def _error(body: dict[str, Any], ended: Status) -> dict[str, Any] | None:
     return {"type": "Reported", "message": "", "traceback": "", **told}
 
 
-def _seen(request: Request, entries: Iterable[Following]) -> list[Following]:
-    """The entries of triggers whose jobs the caller may see."""
-    by_trigger = {entry.trigger_id: entry for entry in entries}
-    shown = visible(Trigger.objects.filter(pk__in=by_trigger), auth=request.auth, lookup="job")
-    return [by_trigger[pk] for pk in shown.order_by("pk").values_list("pk", flat=True)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What came of one trigger, or of one slot of it; `reason` is empty if its job was started."""
+
+    job: str
+    trigger: int
+    condition: str
+    run: int | None
+    reason: str = ""
+    slot: datetime | None = None
 
 
-def _told(run: Run, ended: Status, entries: list[Following]) -> dict[str, Any]:
-    fired = [entry for entry in entries if entry.outcome == Following.Outcome.FIRED]
+def _dependent(entry: Following) -> Told:
+    fired = entry.outcome == Following.Outcome.FIRED
+    return Told(**_of(entry.trigger), run=entry.run_id, reason="" if fired else entry.reason)
+
+
+def _slot(entry: Entry) -> Told:
+    told, reason = _of(entry.trigger), entry.reason
+    if entry.run_id is not None:
+        reason = ""
+    elif entry.outcome == Occurrence.Outcome.DUE:
+        reason = BEHIND
+    return Told(**told, run=entry.run_id, reason=reason, slot=entry.slot)
+
+
+def _of(trigger: Trigger) -> dict[str, Any]:
+    return {"job": trigger.job.slug, "trigger": trigger.pk, "condition": trigger.condition}
+
+
+def _seen(request: Request, told: Iterable[Told]) -> list[Told]:
+    """Of the triggers whose jobs the caller may see, by the trigger and its slots."""
+    told = list(told)
+    known = Trigger.objects.filter(pk__in={each.trigger for each in told})
+    seen = set(visible(known, auth=request.auth, lookup="job").values_list("pk", flat=True))
+    # Of a schedule each has a slot, of a dependency none.
+    return sorted((each for each in told if each.trigger in seen), key=lambda each: (each.trigger, each.slot))
+
+
+def _told(run: Run, ended: Status, told: list[Told]) -> dict[str, Any]:
+    triggered = [each for each in told if not each.reason]
     return {
         "run": run.pk,
         "status": ended.value,
-        "triggeredCount": len(fired),
-        "triggered": [_entry(entry) for entry in fired],
-        "skipped": [{**_entry(entry), "reason": entry.reason} for entry in entries if entry not in fired],
-    }
-
-
-def _entry(entry: Following) -> dict[str, Any]:
-    trigger = entry.trigger
-    return {
-        "job": trigger.job.slug,
-        "run": entry.run_id,
-        "trigger": trigger.pk,
-        "condition": trigger.condition,
+        "triggeredCount": len(triggered),
+        "triggered": triggered,
+        "skipped": [each for each in told if each.reason],
     }

@@ -1,16 +1,20 @@
 """runs.api.dependencies and runs.api.completion: who follows whom, and what a reported end starts."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from jobs import wire
 from jobs.models import Job
+from runs import firing
 from runs.models import Run
 from tests.api.conftest import NewKey, Program, problem, read
-from tests.factories import claim_one, make_dependency, make_job, make_run, make_slot
+from tests.factories import claim_one, make_dependency, make_job, make_run, make_schedule, make_slot
 from tests.runs.endings import cancel_queued, ended_run
+from triggers import pausing, requirements
+from triggers.models import Trigger
 
 pytestmark = pytest.mark.django_db
 
@@ -22,6 +26,16 @@ def chain() -> None:
     make_dependency(b, job=c, delay_minutes=5, condition="on_completion", name="later")
     make_dependency(a, job=d, enabled=False)
     make_job(slug="alone")
+
+
+def slot_that_waits(job: Job, upstreams: list[Job], slot: datetime, *, needs: str = "any") -> Trigger:
+    """A schedule whose slot has come and that waits an hour for `upstreams`."""
+    trigger = make_schedule(
+        job=job, cron="0 0 1 1 *", since="window", wait_minutes=60, condition="on_success", needs=needs
+    )
+    requirements.save(trigger, upstreams=upstreams)
+    Trigger.objects.filter(pk=trigger.pk).update(next_slot=slot, next_run_at=slot)
+    return trigger
 
 
 @pytest.mark.usefixtures("chain")
@@ -119,6 +133,35 @@ class TestComplete:
         assert (skipped["job"], skipped["run"]) == ("on-failure", None)
         assert "on_failure" in skipped["reason"]
 
+    def test_it_names_the_slot_that_had_waited_and_what_other_slots_still_wait_for(
+        self, program: Program
+    ) -> None:
+        load, other, report = make_job(slug="load"), make_job(slug="other"), make_job(slug="report")
+        slot = timezone.now().replace(second=0, microsecond=0)
+        released = slot_that_waits(report, [load], slot)
+        waits = slot_that_waits(make_job(slug="both"), [load, other], slot, needs="all")
+        paused = slot_that_waits(make_job(slug="paused"), [load], slot)
+        firing.fire_due(timezone.now())
+        pausing.pause(paused, by="ada", reason="stocktaking")
+        body = read(program.post(f"/api/runs/{make_run(load).pk}/complete", {"status": "succeeded"}))
+        run = Run.objects.get(trigger=released)
+        assert body["triggeredCount"] == 1
+        assert body["triggered"] == [
+            {
+                "job": "report",
+                "run": run.pk,
+                "trigger": released.pk,
+                "condition": "on_success",
+                "slot": wire.instant_text(slot),
+            }
+        ]
+        assert [(each["job"], each["trigger"], each["run"]) for each in body["skipped"]] == [
+            ("both", waits.pk, None),
+            ("paused", paused.pk, None),
+        ]
+        assert body["skipped"][0]["reason"].endswith("for other.")
+        assert "paused by ada: stocktaking" in body["skipped"][1]["reason"]
+
     @pytest.mark.parametrize(
         ("error", "expected"),
         [
@@ -132,6 +175,18 @@ class TestComplete:
         read(program.post(f"/api/runs/{run.pk}/complete", {"status": "failed", "error": error}))
         told = read(program.get(f"/api/runs/{run.pk}"))
         assert (told["status"], told["failure_reason"], told["error"]) == ("failed", "error", expected)
+
+    def test_what_a_failed_run_came_to_is_kept_and_can_be_passed_on(self, program: Program) -> None:
+        ingest, alert = (
+            make_job(slug="ingest"),
+            make_job(schema={"type": "object", "properties": {"rows": {"type": "integer"}}}),
+        )
+        make_dependency(ingest, job=alert, condition="on_failure", mapping={"rows": "/result/rows"})
+        run = make_run(ingest)
+        reported = {"status": "failed", "error": "half of it", "result": {"rows": 7}}
+        (started,) = read(program.post(f"/api/runs/{run.pk}/complete", reported))["triggered"]
+        assert read(program.get(f"/api/runs/{run.pk}"))["result"] == {"rows": 7}
+        assert read(program.get(f"/api/runs/{started['run']}"))["parameters"] == {"rows": 7}
 
     def test_a_running_one_can_be_completed_and_an_ended_one_not(self, program: Program) -> None:
         run = make_run()

@@ -10,6 +10,7 @@ from django.utils import timezone
 from jobs.models import Job
 from runs import causes, followers, launch, lifecycle, sweep, tallies
 from runs.claims import Wish
+from runs.followers import Followed
 from runs.models import Ending, Following, Run
 from runs.status import Status
 from tests.factories import make_dependency, make_job, make_run, make_slot
@@ -31,7 +32,7 @@ SECRET = {"type": "object", "properties": {"token": {"type": "string", "writeOnl
 
 def follow(run: Run) -> Following:
     """Follows `run`, whose job has one dependent; returns what came of it."""
-    (entry,) = followers.follow(run.pk)
+    (entry,) = followers.follow(run.pk).dependencies
     return Following.objects.get(pk=entry.pk)
 
 
@@ -70,7 +71,7 @@ def test_a_run_that_nobody_waits_for_leaves_no_trace() -> None:
     make_dependency(make_job())
     run = ended_run(make_job())
     assert not Ending.objects.exists()
-    assert followers.follow(run.pk) == []
+    assert followers.follow(run.pk) == Followed()
 
 
 def test_a_run_that_was_made_skipped_fires_none() -> None:
@@ -104,8 +105,8 @@ def test_a_dependent_that_cannot_start_is_a_skipped_run_with_the_reason(
 def test_following_twice_launches_once() -> None:
     make_dependency(upstream := make_job())
     run = ended_run(upstream)
-    assert len(followers.follow(run.pk)) == 1
-    assert followers.follow(run.pk) == []
+    assert len(followers.follow(run.pk).dependencies) == 1
+    assert followers.follow(run.pk) == Followed()
     assert Run.objects.filter(parent=run).count() == 1
 
 
@@ -192,7 +193,7 @@ def test_a_trigger_that_cannot_be_evaluated_is_skipped_and_the_others_go_on(
     bad = make_dependency(upstream, job=make_job(schema=TEXT), **fields)
     good = make_dependency(upstream)
     run = ended_run(upstream)
-    first, second = followers.follow(run.pk)
+    first, second = followers.follow(run.pk).dependencies
     assert (first.trigger_id, first.outcome, first.run_id) == (bad.pk, "skipped", None)
     assert reason in first.reason
     assert (second.trigger_id, second.outcome) == (good.pk, "fired")
@@ -211,7 +212,7 @@ def test_what_fails_in_the_database_undoes_that_trigger_only(monkeypatch: pytest
         return passed_on(trigger, runs)
 
     monkeypatch.setattr(followers, "passed_on", divide)
-    first, second = followers.follow(ended_run(upstream).pk)
+    first, second = followers.follow(ended_run(upstream).pk).dependencies
     assert "DataError: division by zero" in first.reason
     assert (first.trigger_id, second.trigger_id, second.outcome) == (bad.pk, good.pk, "fired")
 
@@ -222,7 +223,7 @@ def test_a_secret_is_passed_on_only_to_where_it_stays_one() -> None:
     make_dependency(upstream, job=open_job, mapping={"token": "/parameters/token"})
     make_dependency(upstream, job=make_job(schema=SECRET), mapping={"token": "/parameters/token"})
     run = ended_run(upstream, parameters={"token": "hunter22"})
-    first, second = followers.follow(run.pk)
+    first, second = followers.follow(run.pk).dependencies
     assert "'/parameters/token' holds a secret of the upstream run, but 'open' would show it" in first.reason
     assert "hunter22" not in first.reason
     assert follower(second).parameters == {"token": "hunter22"}
@@ -283,7 +284,7 @@ def test_a_chain_that_grows_too_fast_is_stopped(settings: Any) -> None:
     for _ in range(3):
         make_dependency(upstream)
     run = ended_run(upstream)
-    entries = followers.follow(run.pk)
+    entries = followers.follow(run.pk).dependencies
     assert [entry.outcome for entry in entries] == ["fired", "fired", "skipped"]
     assert f"Run {run.pk} caused 2 runs within a minute" in entries[2].reason
 
@@ -371,18 +372,20 @@ class TestComplete:
         run = make_run(upstream)
         if begun:
             lifecycle.claim(Wish(lane="high", limit=1, process_id=make_slot().pk, worker="w"))
-        entries = followers.complete(run, status="succeeded", result={"rows": 3}, error=None, by="API key ci")
-        assert entries is not None
+        followed = followers.complete(
+            run, status="succeeded", result={"rows": 3}, error=None, by="API key ci"
+        )
+        assert followed is not None
         run.refresh_from_db()
         assert (run.status, run.result, run.attempt) == ("succeeded", {"rows": 3}, 1)
-        assert follower(entries[0]).parent_id == run.pk
+        assert follower(followed.dependencies[0]).parent_id == run.pk
         assert tallies.of_job(upstream.pk).succeeded == 1
         assert run.events.get().actor == "API key ci"
 
     def test_a_reported_failure_is_final_and_keeps_its_error(self) -> None:
         run = make_run(make_job(max_attempts=5))
         error = {"type": "Timeout", "message": "no answer", "traceback": ""}
-        assert followers.complete(run, status="failed", result=None, error=error, by="ada") == []
+        assert followers.complete(run, status="failed", result=None, error=error, by="ada") == Followed()
         run.refresh_from_db()
         assert (run.status, run.failure_reason, run.error) == ("failed", "error", error)
 
