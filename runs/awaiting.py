@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from jobs.models import Job
 from jobs.numbers import any_of
 from runs.models import Run
@@ -46,11 +48,18 @@ def _judge(slot: Entry, needed: Sequence[Job], now: datetime) -> bool:
     return False
 
 
-def _ended(trigger: Trigger, job: Job, span: Span) -> int | None:
-    """The newest run of `job` that ended as wanted within the span."""
+def ends(trigger: Trigger, job: Job, span: Span) -> QuerySet[Run]:
+    """The runs of `job` that ended as wanted within the span, the latest end first.
+
+    A run of a campaign is one recipient's, and says nothing of the job as a whole.
+    """
     wanted = dependencies.FIRED_BY[trigger.condition]
-    runs = Run.objects.filter(job=job, status__in=wanted, finished_at__range=(span.begin, span.until))
-    return runs.order_by("-pk").values_list("pk", flat=True).first()
+    within = Run.objects.filter(job=job, campaign__isnull=True, finished_at__range=(span.begin, span.until))
+    return within.filter(status__in=wanted).order_by("-finished_at")
+
+
+def _ended(trigger: Trigger, job: Job, span: Span) -> int | None:
+    return ends(trigger, job, span).values_list("pk", flat=True).first()
 
 
 def _upstreams(triggers: Iterable[Trigger]) -> Mapping[int, list[Job]]:

@@ -261,6 +261,12 @@ class Run(models.Model):
             # empty. It is read backwards as quickly.
             models.Index(name="run_of_job", fields=["job", "id"]),
             models.Index(name="run_created", fields=["created_at"]),
+            # Whether a job ended today, however many runs it had before (`runs.awaiting`). A campaign's pay nothing.
+            models.Index(
+                name="run_ended_of_job",
+                fields=["job", "finished_at"],
+                condition=Q(campaign__isnull=True, finished_at__isnull=False),
+            ),
             models.Index(
                 name="run_notable",
                 fields=["status", "-id"],

@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from jobs.models import Job
-from runs import firing, followers, lifecycle, sweep
+from runs import awaiting, firing, followers, lifecycle, sweep
 from runs.models import Ending, Run
 from tests.factories import make_dependency, make_job, make_run, make_schedule
 from triggers import ledger, requirements
@@ -136,6 +136,26 @@ def test_of_several_one_is_enough_or_all_are_needed(needs: str, outcome: str) ->
     assert fire(trigger).outcome == outcome
     end(other)
     assert Run.objects.filter(trigger=trigger).count() == 1
+
+
+def test_whether_a_job_ended_in_time_costs_the_same_however_many_runs_it_had_before() -> None:
+    load = make_job()
+    trigger = needing(load)
+    span = requirements.span(trigger, timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    plan = awaiting.ends(trigger, load, span)[:1].explain()
+    assert "Index Scan Backward using run_ended_of_job" in plan
+    assert "finished_at >=" in plan.partition("Index Cond:")[2].partition("Filter:")[0]
+
+
+def test_a_run_of_a_campaign_is_one_recipients_and_not_what_a_slot_waits_for() -> None:
+    load = make_job()
+    trigger = needing(load)
+    run = make_run(load)
+    Run.objects.filter(pk=run.pk).update(campaign=1)
+    lifecycle.complete(run.pk, status="succeeded", result=None, error=None, by="test")
+    assert fire(trigger).outcome == "waiting"
 
 
 def test_a_waiting_slot_is_run_if_somebody_asks_for_it() -> None:
