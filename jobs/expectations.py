@@ -61,9 +61,17 @@ def describe(schema: Any) -> str:
         return _choices(schema["enum"])
     for keyword in ("anyOf", "oneOf"):
         if keyword in schema:
-            return " or ".join(dict.fromkeys(describe(branch) for branch in schema[keyword]))
+            return " or ".join(dict.fromkeys(_branch(branch) for branch in schema[keyword]))
     types = _types(schema)
     return " or ".join(_described(kind, schema) for kind in types) or "a value its schema allows"
+
+
+def _branch(schema: Any) -> str:
+    """One of several that are allowed: of objects, by what they must have."""
+    needed = schema.get("required") if isinstance(schema, Mapping) else None
+    if not needed or schema.get("type", "object") != "object":
+        return describe(schema)
+    return f"an object with {' and '.join(repr(name) for name in needed[:SHOWN_CHOICES])}"
 
 
 def _types(schema: Mapping[str, Any]) -> list[str]:

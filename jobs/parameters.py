@@ -39,6 +39,8 @@ __all__ = [
 
 DEPTH_LIMIT: Final = 64
 FAULTS_SHOWN: Final = 50
+# What a sentence calls the object itself.
+WHOLE: Final = "The object of parameters"
 # 4300 digits: Python turns no longer whole number into text.
 NUMBER_BITS: Final = 14_284
 _KEYS_REFUSED: Final = frozenset({"additionalProperties", "unevaluatedProperties"})
@@ -248,7 +250,7 @@ def _at(document: Any, path: Path) -> Any:
 def _name(path: Path) -> str:
     """How a sentence calls the value at `path`: 'filter.prices[0]'."""
     if not path:
-        return "The object of parameters"
+        return WHOLE
     parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in path]
     return repr("".join(parts).removeprefix("."))
 

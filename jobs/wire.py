@@ -6,6 +6,7 @@ parameters, and the OpenAPI document quotes the very schema that is checked.
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -95,8 +96,13 @@ def body(request: Request, schema: Schema) -> dict[str, Any]:
         raise LengthRequired
     given = dict(request.data)
     if found := parameters.faults(schema, given):
-        raise InvalidBody(found)
+        raise InvalidBody(map(_of_the_body, found))
     return given
+
+
+def _of_the_body(fault: Fault) -> Fault:
+    whole = parameters.WHOLE
+    return replace(fault, detail=fault.detail.replace(whole, "The body", 1)) if not fault.pointer else fault
 
 
 def query(request: Request, schema: Schema, *, others: bool = False) -> dict[str, Any]:

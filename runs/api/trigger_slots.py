@@ -1,6 +1,6 @@
 """The slots of a schedule: what became of each, running those after all that did not run, and dismissing them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
@@ -26,24 +26,22 @@ OUTCOMES: Final = [*Occurrence.Outcome.values, ledger.COMING, ledger.UNRECORDED]
 SLOTS: Final[wire.Schema] = {
     "type": "array", "items": wire.INSTANT, "minItems": 1, "maxItems": ledger.MOST,
 }  # fmt: skip
-MISSED: Final[wire.Schema] = {
-    "type": "object",
-    "properties": {"missed": {"type": "boolean", "enum": [True], "description": "All that were missed."}},
-    "required": ["missed"],
-    "additionalProperties": False,
+NAMED: Final[Mapping[str, wire.Schema]] = {
+    "slots": SLOTS,
+    "missed": {"type": "boolean", "enum": [True], "description": "All that were missed."},
 }
-NAMED: Final[wire.Schema] = {
-    "type": "object",
-    "properties": {"slots": SLOTS},
-    "required": ["slots"],
-    "additionalProperties": False,
-}
-RANGE: Final[wire.Schema] = {
-    "type": "object",
-    "properties": {"from": wire.INSTANT, "until": wire.INSTANT},
-    "required": ["from", "until"],
-    "additionalProperties": False,
-}
+RANGE: Final[Mapping[str, wire.Schema]] = {"from": wire.INSTANT, "until": wire.INSTANT}
+
+
+def _one_of(properties: Mapping[str, wire.Schema], *needed: Sequence[str]) -> wire.Schema:
+    """A body that says in one of several ways which slots are meant; each property is checked by itself."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "oneOf": [{"required": list(names)} for names in needed],
+        "dependentRequired": {"from": ["until"], "until": ["from"]},
+        "additionalProperties": False,
+    }
 
 
 class SlotSerializer(serializers.Serializer[Slot]):
@@ -99,7 +97,7 @@ class RunSlotsView(Endpoint):
 
     required_scope = Scope.RUN
     required_permission: ClassVar = "triggers.fire_trigger"
-    body_schema: ClassVar = {"type": "object", "oneOf": [NAMED, MISSED, RANGE]}
+    body_schema: ClassVar = _one_of({**NAMED, **RANGE}, ["slots"], ["missed"], ["from", "until"])
     answers: ClassVar = {202: DoneSerializer}
 
     def post(self, request: Request, slug: str, trigger: int) -> Response:
@@ -123,7 +121,7 @@ class DismissSlotsView(Endpoint):
 
     required_scope = Scope.RUN
     required_permission: ClassVar = "triggers.fire_trigger"
-    body_schema: ClassVar = {"type": "object", "oneOf": [NAMED, MISSED]}
+    body_schema: ClassVar = _one_of(NAMED, ["slots"], ["missed"])
     answers: ClassVar = {200: DoneSerializer}
 
     def post(self, request: Request, slug: str, trigger: int) -> Response:

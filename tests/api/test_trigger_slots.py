@@ -1,5 +1,7 @@
 """runs.api.trigger_slots and runs.api.deployments: slots and the scheduler, as programs ask and decide."""
 
+from typing import Any
+
 import pytest
 import time_machine
 from django.utils import timezone
@@ -74,3 +76,22 @@ def test_sync_deployment_says_takes_out_and_puts_in(program: Program) -> None:
     assert not Run.objects.exists()
     remote = trigger.job.triggers.get(kind="remote")
     problem(program.get(f"{address(remote)}/sync-deployment"), 409, "refused")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "The body is {}; expected an object with 'slots' or an object with 'missed' or an object with 'from'"),
+        ({"slots": "all"}, "'slots' is \"all\"; expected a list of 1 to 1000 items."),
+        ({"slots": ["2026-01-01T00:00:00Z"] * 1001}, "expected a list of 1 to 1000 items."),
+        ({"missed": False}, "'missed' is false; expected true."),
+        ({"from": "2026-01-01T00:00:00Z"}, "until"),
+        ({"missed": True, "from": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"}, "The body is {"),
+        ({"slots": ["2026-01-01T00:00:00Z"], "until": "2026-01-02T00:00:00Z"}, "from"),
+    ],
+)  # fmt: skip
+def test_a_body_that_names_no_slots_is_told_what_it_can_be(
+    program: Program, body: dict[str, Any], said: str
+) -> None:
+    url = f"/api/jobs/{(schedule := make_schedule()).job.slug}/triggers/{schedule.pk}/slots/run"
+    assert said in problem(program.post(url, body), 400, "invalid_body")["detail"]
