@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 
 from jobs.numbers import any_of
 from triggers import schedules
-from triggers.models import Kind, Occurrence, Trigger
+from triggers.models import Kind, Occurrence, Overlap, Trigger
 
 log = structlog.get_logger(__name__)
 
@@ -145,10 +145,20 @@ def between(trigger: Trigger, *, begin: datetime, end: datetime, now: datetime) 
     entries = Occurrence.objects.filter(trigger=trigger, slot__gte=begin, slot__lt=end)
     known = {entry.slot.astimezone(UTC): _known(entry) for entry in entries[: MOST + 1]}
     ruled = schedules.between(trigger, begin=begin, end=end, limit=MOST + 1)
-    slots = {at: Slot(at=at, outcome=COMING if at > now else UNRECORDED) for at in ruled} | known
+    slots = {at: _ruled(trigger, at, now) for at in ruled} | known
     if len(slots) > MOST:
         raise LedgerRefused(f"There are more than {MOST:,} slots in that time: choose a shorter one.")
     return [slots[at] for at in sorted(slots)]
+
+
+def _ruled(trigger: Trigger, at: datetime, now: datetime) -> Slot:
+    """A slot that the ledger does not know."""
+    if at > now:
+        return Slot(at=at, outcome=COMING)
+    if trigger.enabled and trigger.next_slot is not None and at >= trigger.next_slot:
+        waits = " It waits for the run before it to end." if trigger.overlap == Overlap.QUEUE else ""
+        return Slot(at=at, outcome=Outcome.DUE, reason=f"It has come and was not fired yet.{waits}")
+    return Slot(at=at, outcome=UNRECORDED)
 
 
 def newest(trigger: Trigger, *, count: int) -> list[Slot]:

@@ -134,3 +134,19 @@ def test_schedules_that_wait_for_their_run_before_hold_up_no_other() -> None:
     assert firing.next_due(at(3, 0, 1), within=timedelta(seconds=1)) == at(3, 0, 2)
     end_runs()
     assert firing.fire_due(at(3, 0, 2)) == 2
+
+
+def test_a_slot_that_came_and_waits_for_the_run_before_it_is_not_one_that_nobody_knows() -> None:
+    trigger = planned(at(1), cron="0 2,3 * * *", overlap="queue")
+    firing.fire_due(at(2, 0, 1))
+    firing.fire_due(at(3, 0, 1))
+    trigger.refresh_from_db()
+    slots = ledger.between(trigger, begin=at(1), end=at(4), now=at(3, 10))
+    assert [(slot.at.hour, slot.outcome, slot.is_runnable) for slot in slots] == [
+        (2, "fired", False), (3, "due", False)
+    ]  # fmt: skip
+    assert slots[1].reason == "It has come and was not fired yet. It waits for the run before it to end."
+    Trigger.objects.filter(pk=trigger.pk).update(enabled=False)
+    trigger.refresh_from_db()
+    (late,) = ledger.between(trigger, begin=at(3), end=at(4), now=at(3, 10))
+    assert late.outcome != "due"
