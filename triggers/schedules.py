@@ -48,8 +48,12 @@ class Due:
 
 def next_slot(trigger: Trigger, *, after: datetime) -> datetime | None:
     """The first slot after `after` within the schedule's start and end; None if there is none any more."""
-    begin = max(after, trigger.starts_at - timedelta(microseconds=1)) if trigger.starts_at else after
-    slot = _ruled(trigger.cron, trigger.timezone, begin)
+    starts_at = trigger.starts_at
+    begin = starts_at - timedelta(microseconds=1) if starts_at and starts_at > after else after
+    try:
+        slot = _ruled(trigger.cron, trigger.timezone, begin)
+    except cron.InvalidInstant:  # written past every door, it starts after the last day that has slots
+        return None
     if slot is None or (trigger.ends_at is not None and slot > trigger.ends_at):
         return None
     return slot
@@ -93,15 +97,15 @@ def upcoming(trigger: Trigger, *, after: datetime, count: int) -> list[datetime]
 
 def between(trigger: Trigger, *, begin: datetime, end: datetime, limit: int) -> list[datetime]:
     """The slots from `begin` up to but without `end` that today's rule names, at most `limit`, the oldest first;
-    none of a rule that can't be read."""
+    none of a rule that can't be read or begins after the last day that has slots."""
     moment = timedelta(microseconds=1)
     first = max(begin, trigger.starts_at) if trigger.starts_at else begin
-    last = min(end, trigger.ends_at + moment) if trigger.ends_at else end
+    last = trigger.ends_at + moment if trigger.ends_at and trigger.ends_at < end else end
     try:
         return cron.parse(trigger.cron).slots_between(
             after=first - moment, until=last - moment, zone=trigger.timezone, limit=limit
         )
-    except cron.InvalidCron:
+    except (cron.InvalidCron, cron.InvalidInstant):
         return []
 
 

@@ -21,8 +21,8 @@ from runs.views.access import ACTS, CHANGE_TRIGGER, FIRE_TRIGGER, VIEW_RUNS, bac
 from runs.views.schedule_list import PAGE_SIZE
 from triggers import backlog, cron, pausing, schedules, shifting
 from triggers.models import Trigger
+from triggers.models.trigger import LONGEST_JITTER
 
-LONGEST_JITTER: Final = 24 * 60 * 60
 Act = Callable[[HttpRequest, Trigger], str]
 
 

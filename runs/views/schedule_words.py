@@ -1,12 +1,12 @@
 """A schedule for people: its rule in a sentence, its policies in words, its next slots on two clocks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from runs.durations import duration_words
 from triggers import cron, requirements, schedules
-from triggers.models import Misfire, Overlap, Trigger
+from triggers.models import Calendar, Misfire, Overlap, Trigger
 
 MISFIRES = {
     Misfire.SKIP: "slots missed in downtime are skipped",
@@ -47,14 +47,19 @@ def described(trigger: Trigger) -> str:
         return f"{trigger.cron} ({error})"
 
 
-def policies(trigger: Trigger) -> str:
-    """What becomes of missed and of overlapping slots, and which calendars it keeps."""
+def policies(trigger: Trigger, calendars: Iterable[Calendar] | None = None) -> str:
+    """What becomes of missed and of overlapping slots, how they are spread, and which calendars it keeps.
+
+    `calendars` are those of a schedule that is not stored.
+    """
     missed = MISFIRES[Misfire(trigger.misfire)].format(limit=trigger.misfire_limit)
     if trigger.misfire_deadline_seconds is not None and trigger.misfire != Misfire.SKIP:
         missed += f", none that is later than {duration_words(trigger.misfire_deadline_seconds)}"
-    kept = ", ".join(calendar.name for calendar in trigger.calendars.all())
+    spread = f"; spread over {duration_words(trigger.jitter_seconds)}" if trigger.jitter_seconds else ""
+    known = trigger.calendars.all() if calendars is None else calendars
+    kept = ", ".join(calendar.name for calendar in known)
     closed = f"; never where {kept} is closed" if kept else ""
-    return f"{missed[0].upper()}{missed[1:]}; {OVERLAPS[Overlap(trigger.overlap)]}{closed}."
+    return f"{missed[0].upper()}{missed[1:]}; {OVERLAPS[Overlap(trigger.overlap)]}{spread}{closed}."
 
 
 def coming(trigger: Trigger, *, now: datetime, count: int) -> Sequence[Slot]:

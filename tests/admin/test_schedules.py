@@ -193,7 +193,9 @@ def test_disabling_and_enabling_by_button_and_by_action(boss: Client) -> None:
     boss.post(address(LIST), {"action": "disable_selected", "_selected_action": [second.pk]})
     assert not Trigger.objects.schedules().enabled().exists()
     page = boss.post(address("triggers_schedule_enable", first.pk), follow=True)
-    assert any("not caught up" in message for message in messages_of(page))
+    assert any(
+        "it runs next" in message and "nothing is caught up" in message for message in messages_of(page)
+    )
     assert list(Trigger.objects.schedules().enabled()) == [first]
 
 

@@ -256,6 +256,13 @@ class TestPreview:
             ({"from": "soon"}, "/from"),
             ({"from": "1066-10-14T00:00:00Z"}, "/from"),
             ({"when": "now"}, "/when"),
+            ({"starts_at": "soon"}, "/starts_at"),
+            ({"starts_at": "8000-01-01T00:00:00Z"}, "/starts_at"),
+            ({"starts_at": "2027-01-01T00:00:00Z", "ends_at": "2026-01-01T00:00:00Z"}, "/ends_at"),
+            ({"jitter_seconds": 90_000}, "/jitter_seconds"),
+            ({"misfire": "maybe"}, "/misfire"),
+            ({"misfire_deadline_seconds": 5}, "/misfire_deadline_seconds"),
+            ({"overlap": "later"}, "/overlap"),
         ],
     )
     def test_what_is_wrong_is_a_400_that_names_it(
@@ -265,6 +272,40 @@ class TestPreview:
         by_query = problem(program.get("/api/schedule/preview", asked), 400, "invalid_query")
         by_body = problem(program.post("/api/schedule/preview", asked), 400, "invalid_body")
         assert by_query["errors"][0]["pointer"] == by_body["errors"][0]["pointer"] == pointer
+
+    def test_all_that_is_wrong_is_told_at_once(self, program: Program) -> None:
+        asked = {"cron": "61 * * * *", "timezone": "Mars/Phobos", "calendars": "Year", "upstream": "nowhere"}
+        refused = problem(program.post("/api/schedule/preview", asked), 400, "invalid_body")
+        pointers = {error["pointer"] for error in refused["errors"]}
+        assert pointers == {"/cron", "/timezone", "/calendars", "/upstream"}
+
+    def test_the_start_may_be_a_slot_and_after_the_end_none_comes(self, program: Program) -> None:
+        asked = {
+            "cron": "0 2 * * *", "from": "2026-01-01T00:00:00Z", "count": 9,
+            "starts_at": "2026-01-05T02:00:00Z", "ends_at": "2026-01-07T02:00:00Z",
+        }  # fmt: skip
+        body = read(program.get("/api/schedule/preview", asked))
+        assert [slot["utc"] for slot in body["next_runs"]] == [
+            f"2026-01-0{day}T02:00:00Z" for day in (5, 6, 7)
+        ]
+        over = read(program.post("/api/schedule/preview", {**asked, "from": "2026-02-01T00:00:00Z"}))
+        assert over["next_runs"] == []
+
+    def test_what_is_not_given_is_as_the_saved_schedule_has_it(self, program: Program) -> None:
+        saved = make_schedule(
+            cron="0 2 * * *", timezone="Asia/Tokyo", ends_at="2026-01-03T00:00Z", overlap="queue"
+        )
+        path = f"/api/jobs/{saved.job.slug}/triggers/schedule/preview"
+        asked = {"cron": "0 2 * * *", "trigger": saved.pk, "from": "2026-01-01T00:00:00Z"}
+        same = read(program.post(path, asked))
+        assert (same["timezone"], len(same["next_runs"]), same["warnings"]) == ("Asia/Tokyo", 2, [])
+        other = read(program.post(path, {**asked, "ends_at": None, "overlap": "allow", "jitter_seconds": 60}))
+        assert [warning["message"] for warning in other["warnings"]] == [
+            "Saved is 'Daily at 2:00 AM' in Asia/Tokyo until 2026-01-03 09:00: the next run stays the same, and 3 of "
+            "the next 5 slots are new.",
+            "Its overlap policy would change from 'queue' to 'allow'.",
+            "Its jitter in seconds would change from 0 to 60.",
+        ]
 
     def test_a_cron_text_is_needed(self, program: Program) -> None:
         problem(program.get("/api/schedule/preview"), 400, "invalid_query")

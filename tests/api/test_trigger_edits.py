@@ -305,3 +305,14 @@ def test_the_history_of_a_dependency_says_why_it_did_not_fire(program: Program) 
     assert first["run_name"].startswith("chained_")
     assert (second["outcome"], second["run"], second["upstream_status"]) == ("skipped", None, "failed")
     assert "on_success" in second["reason"]
+
+
+@pytest.mark.parametrize("name", ["starts_at", "ends_at"])
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2500-01-01T00:00:00Z"])
+def test_a_start_or_end_beyond_the_years_that_have_slots_is_refused(
+    program: Program, name: str, at: str
+) -> None:
+    body = {"kind": "schedule", "cron": "0 2 * * *", name: at}
+    refused = problem(program.post(f"/api/jobs/{make_job().slug}/triggers", body), 400, "invalid_body")
+    assert refused["errors"][0]["pointer"] == f"/{name}"
+    assert "expected an instant from 1970 to 2499" in refused["detail"]

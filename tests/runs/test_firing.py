@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from jobs.models import Job
 from runs import firing, lifecycle, scheduler
 from runs.models import Run
 from runs.status import Status
 from tests.factories import make_job, make_schedule
+from triggers import schedules
 from triggers.models import Occurrence, Trigger
 
 pytestmark = pytest.mark.django_db
@@ -313,3 +315,15 @@ def test_three_beats_at_once_make_one_run_a_slot() -> None:
     for thread in threads:
         thread.join()
     assert Run.objects.count() == 5
+
+
+def test_a_start_after_the_last_year_that_was_written_past_every_door_has_no_slot_and_breaks_nothing() -> (
+    None
+):
+    trigger = make_schedule()
+    Trigger.objects.filter(pk=trigger.pk).update(starts_at=datetime(9000, 1, 1, tzinfo=UTC))
+    firing.fire_due(timezone.now())
+    trigger.refresh_from_db()
+    assert (trigger.next_run_at, trigger.exhausted) == (None, True)
+    assert schedules.upcoming(trigger, after=timezone.now(), count=3) == []
+    assert schedules.between(trigger, begin=timezone.now(), end=timezone.now(), limit=3) == []

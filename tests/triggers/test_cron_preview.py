@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from triggers.cron import InvalidCount, InvalidInstant, Preview, parse, preview
+from triggers.cron import InvalidCount, InvalidInstant, Preview, Saved, parse, preview
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
 
@@ -203,7 +203,7 @@ def test_a_slot_touched_by_a_clock_change_has_a_note(
 def test_the_difference_to_the_saved_schedule_comes_first() -> None:
     after = datetime(2026, 1, 1, tzinfo=UTC)
     seen = preview(
-        cron=parse("0 2,3 * * *"), zone=BERLIN, after=after, count=4, saved=(parse("0 3 * * *"), BERLIN)
+        cron=parse("0 2,3 * * *"), zone=BERLIN, after=after, count=4, saved=Saved(parse("0 3 * * *"), BERLIN)
     )
     assert [caution.message for caution in seen.warnings][:1] == [
         "Saved is 'Daily at 3:00 AM' in Europe/Berlin: the next run moves from 2026-01-01 03:00 CET "
@@ -213,7 +213,7 @@ def test_the_difference_to_the_saved_schedule_comes_first() -> None:
 
 def test_a_new_zone_is_a_difference_even_if_the_slots_stay() -> None:
     after, every_ten = datetime(2026, 1, 1, tzinfo=UTC), parse("*/10 * * * *")
-    seen = preview(cron=every_ten, zone=BERLIN, after=after, saved=(every_ten, NEW_YORK))
+    seen = preview(cron=every_ten, zone=BERLIN, after=after, saved=Saved(every_ten, NEW_YORK))
     assert [caution.message for caution in seen.warnings] == [
         "Saved is 'Every 10 minutes' in America/New_York: the next run stays the same, "
         "and 0 of the next 5 slots are new."
@@ -222,8 +222,28 @@ def test_a_new_zone_is_a_difference_even_if_the_slots_stay() -> None:
 
 def test_an_unchanged_schedule_has_no_difference() -> None:
     after, daily = datetime(2026, 1, 1, tzinfo=UTC), parse("0 2 * * *")
-    assert preview(cron=daily, zone=NEW_YORK, after=after, saved=(daily, NEW_YORK)) == preview(
+    assert preview(cron=daily, zone=NEW_YORK, after=after, saved=Saved(daily, NEW_YORK)) == preview(
         cron=daily, zone=NEW_YORK, after=after
+    )
+
+
+def test_only_slots_between_start_and_end_come_and_warnings_keep_to_them() -> None:
+    after, daily = datetime(2026, 1, 1, tzinfo=UTC), parse("30 2 * * *")
+    april, third = datetime(2026, 4, 1, tzinfo=UTC), datetime(2026, 4, 3, 12, tzinfo=UTC)
+    seen = preview(cron=daily, zone=BERLIN, after=after, starts_at=april, ends_at=third)
+    assert [run.utc.day for run in seen.next_runs] == [1, 2, 3]
+    assert seen.warnings == ()
+    always = preview(cron=daily, zone=BERLIN, after=after)
+    assert [caution.code for caution in always.warnings] == ["clock_forward", "clock_back"]
+
+
+def test_an_end_that_is_taken_away_is_a_difference() -> None:
+    after, daily = datetime(2026, 1, 1, tzinfo=UTC), parse("0 2 * * *")
+    over = Saved(daily, BERLIN, None, datetime(2025, 12, 1, tzinfo=UTC))
+    seen = preview(cron=daily, zone=BERLIN, after=after, saved=over)
+    assert seen.warnings[0].message == (
+        "Saved is 'Daily at 2:00 AM' in Europe/Berlin until 2025-12-01 01:00: the next run moves from never to "
+        "2026-01-01 02:00 CET, and 5 of the next 5 slots are new."
     )
 
 

@@ -1,8 +1,6 @@
 """The forms of triggers: parameters checked against the job's schema, cron texts previewed before they are saved."""
 
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from zoneinfo import ZoneInfo
@@ -17,9 +15,10 @@ from django.utils.safestring import SafeString
 from jobs import parameters
 from jobs.inputs import JSONObjectField, unmasked
 from jobs.models import Job
-from triggers import cron, dependencies, requirements, schedules
+from triggers import cron, dependencies, drafts, requirements
 from triggers.cron import Preview
-from triggers.models import Condition, Kind, Otherwise, RemoteTrigger, Schedule
+from triggers.drafts import Draft
+from triggers.models import Condition, Kind, Otherwise, RemoteTrigger, Schedule, Trigger
 
 if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[Any]
@@ -35,6 +34,7 @@ PRESETS: Final = (
     ("Monthly", "0 2 1 * *"),
 )
 PREVIEWED: Final = ("cron", "timezone", "starts_at", "ends_at", "calendars")
+DRAFTED: Final = ("cron", "timezone", *drafts.BOUNDS, *drafts.OPTIONS)
 SLOTS: Final = 5
 
 
@@ -183,7 +183,6 @@ class ScheduleForm(TriggerForm):
         super().__init__(data, *args, **kwargs)
         self.instance.kind = Kind.SCHEDULE
         self._offer_upstreams()
-        self._saved = (self.instance.cron, self.instance.timezone) if self.instance.pk else None
 
     def _offer_upstreams(self) -> None:
         """The jobs that do not come after this one; of what was sent any, so that a circle is told with its chain."""
@@ -216,14 +215,8 @@ class ScheduleForm(TriggerForm):
 
     def requirement(self) -> str:
         """What the schedule in the form needs, in words."""
-        if not self.is_bound:
-            known = self.instance.pk is not None
-            return requirements.described(self.instance, list(self.instance.upstreams.all())) if known else ""
-        wanted = Schedule(**{name: self.cleaned_data.get(name) for name in requirements.FIELDS})
-        try:
-            return requirements.described(wanted, list(self.cleaned_data.get("upstream") or ()))
-        except (TypeError, ValueError):  # a field that can't be read says so itself
-            return ""
+        draft = self._draft()
+        return draft.requirement if draft else ""
 
     def is_valid(self) -> bool:
         """Whether it may be saved. A preview says nothing of fields that have no part in it."""
@@ -236,26 +229,33 @@ class ScheduleForm(TriggerForm):
 
     def preview(self) -> Preview | None:
         """What the schedule in the form will do; None while it can't be read."""
-        values = self.cleaned_data if self.is_bound else self._instance_values()
-        text, zone = values.get("cron"), values.get("timezone")
-        if not text or zone is None or "cron" in self.errors:
+        draft = self._draft()
+        if draft is None or "cron" in self.errors or "ends_at" in self.errors:
             return None
-        now, starts_at, ends_at = timezone.now(), values.get("starts_at"), values.get("ends_at")
-        # The instant it starts at may be a slot itself, as in triggers.schedules.
-        begin = max(now, starts_at - timedelta(microseconds=1)) if starts_at else now
-        saved = (cron.parse(self._saved[0]), self._saved[1]) if self._saved else None
-        closing = schedules.closing(values.get("calendars") or ())
-        found = cron.preview(
-            cron=cron.parse(text),
-            zone=zone,
-            after=begin,
-            count=SLOTS,
-            viewer_zone=self._viewer_zone(zone),
-            saved=saved,
-            closing=closing,
+        zone = self._viewer_zone(draft.trigger.timezone)
+        try:
+            return drafts.preview(draft, after=timezone.now(), count=SLOTS, viewer_zone=zone)
+        except (cron.InvalidCron, cron.InvalidInstant):  # what is stored was written past the form
+            return None
+
+    def _draft(self) -> Draft | None:
+        """The schedule in the form, or the saved one; None while it can't be read."""
+        known = Trigger.objects.filter(pk=self.instance.pk).first() if self.instance.pk else None
+        if not self.is_bound:
+            return _as_it_is(known) if known else None
+        values = self.cleaned_data
+        if not values.get("cron") or values.get("timezone") is None:
+            return None
+        upstreams = list(values.get("upstream") or ())
+        names = (*DRAFTED, *(requirements.FIELDS if upstreams else ()))
+        given = {name: values[name] for name in names if values.get(name) not in (None, "")}
+        kept = {name: getattr(known, name) for name in drafts.KEPT} if known else {}
+        return Draft(
+            trigger=Trigger(kind=Kind.SCHEDULE, **kept, **given),
+            calendars=list(values.get("calendars") or ()),
+            upstreams=upstreams,
+            saved=known,
         )
-        within = tuple(run for run in found.next_runs if ends_at is None or run.utc <= ends_at)
-        return replace(found, next_runs=within)
 
     def _viewer_zone(self, zone: ZoneInfo) -> ZoneInfo | None:
         """The zone that the browser says it is in; None if it says none, or one of the clocks that are shown anyway."""
@@ -265,10 +265,8 @@ class ScheduleForm(TriggerForm):
             return None
         return None if found.key in (zone.key, "UTC", "Etc/UTC") else found
 
-    def _instance_values(self) -> dict[str, Any]:
-        """What is saved; a new schedule has no calendars yet, and can't be asked for them."""
-        if not self.instance.cron:
-            return {}
-        names = [name for name in PREVIEWED if name != "calendars"]
-        calendars = self.instance.calendars.all() if self.instance.pk else ()
-        return {name: getattr(self.instance, name) for name in names} | {"calendars": calendars}
+
+def _as_it_is(schedule: Trigger) -> Draft:
+    return Draft(
+        trigger=schedule, calendars=list(schedule.calendars.all()), upstreams=list(schedule.upstreams.all())
+    )

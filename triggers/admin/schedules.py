@@ -22,10 +22,10 @@ from jobs.pausing import PauseRefused
 from runs import strips
 from runs.templatetags.headway import moment, strip
 from triggers import cron, dependencies, ledger, pausing, requirements, schedules, shifting
-from triggers.admin.form import PRESETS, ScheduleForm, ZoneForm
+from triggers.admin.form import PRESETS, PREVIEWED, ScheduleForm, ZoneForm
 from triggers.admin.triggering import TriggerPanel
 from triggers.ledger import LedgerRefused
-from triggers.models import Kind, Occurrence, Schedule
+from triggers.models import Kind, Occurrence, Schedule, Trigger
 
 CHANGE: Final = "triggers.change_trigger"
 FIRE: Final = "triggers.fire_trigger"
@@ -140,9 +140,13 @@ class ScheduleAdmin(TriggerPanel):
     def resume(self, request: HttpRequest, schedule: Schedule) -> str:
         """Ends the pause."""
         pausing.resume(schedule, by=request.user.get_username())
-        coming = schedules.upcoming(schedule, after=timezone.now(), count=1)
+        return f"Resumed {schedule.label}: {self.outlook(schedule)}"
+
+    def outlook(self, trigger: Trigger) -> str:
+        """When it runs next."""
+        coming = schedules.upcoming(trigger, after=timezone.now(), count=1)
         next_one = f"{timezone.localtime(coming[0]):%Y-%m-%d %H:%M %Z}" if coming else "never"
-        return f"Resumed {schedule.label}: it runs next {next_one}, and nothing is caught up."
+        return f"it runs next {next_one}, and nothing is caught up."
 
     @button(
         "Run missed slots",
@@ -286,7 +290,7 @@ class ScheduleAdmin(TriggerPanel):
 
     @staticmethod
     def _previewed(form: Any) -> dict[str, Any]:
-        errors = [error for name in ("cron", "timezone") for error in form.errors.get(name, [])]
+        errors = [error for name in PREVIEWED for error in form.errors.get(name, [])]
         return {
             "preview": form.preview(),
             "preview_errors": errors,

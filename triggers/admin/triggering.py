@@ -104,7 +104,11 @@ class TriggerPanel(Panel):
     def enable(self, request: HttpRequest, trigger: Trigger) -> str:
         """Lets it start its job from now on; nothing is caught up."""
         self._set(trigger, enabled=True)
-        return f"Enabled {trigger.label}; what it would have started meanwhile is not caught up."
+        return f"Enabled {trigger.label}: {self.outlook(trigger)}"
+
+    def outlook(self, trigger: Trigger) -> str:
+        """What will happen now that it is on again, as the end of a sentence."""
+        return "what it would have started meanwhile is not caught up."
 
     @button("Disable", permission="triggers.change_trigger", offered=lambda trigger: trigger.enabled)
     def disable(self, request: HttpRequest, trigger: Trigger) -> str:

@@ -1,12 +1,8 @@
 """The preview of a schedule before it is saved, with a job and without one."""
 
-from collections.abc import Mapping, Sequence
-from datetime import time
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
-from zoneinfo import ZoneInfo
 
-from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -21,43 +17,17 @@ from jobs.faults import Fault, Faulty
 from jobs.fields import Instant, Value
 from jobs.models import Job
 from jobs.wire import InvalidBody, InvalidQuery
-from triggers import cron, dependencies, requirements, schedules
+from triggers import cron, drafts, requirements
 from triggers.cron.preview import MAX_COUNT
-from triggers.models import Calendar, Condition, Kind, Scope, Trigger
+from triggers.drafts import Draft
+from triggers.models import Scope
 from triggers.visibility import visible_jobs
-
-LONGEST_CRON: Final = 4000  # characters; a cron text has up to 20 lines of 200
-Saved = tuple[cron.Cron, ZoneInfo] | None
-# What says how a slot waits for upstreams, and nothing without them.
-WAITS: Final = ("wait_until", "wait_minutes", "otherwise")
 
 SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
     "properties": {
-        "cron": {
-            "type": "string",
-            "maxLength": LONGEST_CRON,
-            "description": "Five fields or a word such as @daily; one line or several.",
-        },
-        "timezone": {"type": "string", "default": "UTC", "description": "A name such as Europe/Berlin."},
+        **drafts.FIELDS,
         "count": {"type": "integer", "minimum": 1, "maximum": MAX_COUNT, "default": 5},
-        "calendars": {
-            "type": "string",
-            "maxLength": 4000,
-            "description": "Names of calendars that the schedule would keep, joined by commas.",
-        },
-        "upstream": {
-            "type": "string",
-            "maxLength": 4000,
-            "description": "Slugs of jobs that the schedule would need, joined by commas.",
-        },
-        **requirements.FIELDS,
-        "trigger": {
-            "type": "integer",
-            "minimum": 1,
-            "description": "The id of the schedule that this one would replace: a warning says what changes. Only "
-            "at the address of its job.",
-        },
         "viewer_timezone": {
             "type": "string",
             "description": "The zone of a third clock to show the slots on.",
@@ -95,7 +65,7 @@ class NextRunSerializer(serializers.Serializer[cron.NextRun]):
     @extend_schema_field(dict(wire.INSTANT_OR_NULL))
     def get_waits_until(self, run: cron.NextRun) -> str | None:
         """Null of a schedule that needs no other job."""
-        trigger: Trigger = self.context["trigger"]
+        trigger = self.context["draft"].trigger
         return wire.instant_text(requirements.span(trigger, run.utc).until) if trigger.condition else None
 
 
@@ -124,7 +94,7 @@ class PreviewSerializer(serializers.Serializer[cron.Preview]):
     @extend_schema_field(dict(wire.TEXT))
     def get_requirement(self, found: cron.Preview) -> str:
         """What it needs in words."""
-        return requirements.described(self.context["trigger"], self.context["upstreams"])
+        return str(self.context["draft"].requirement)
 
 
 class PreviewView(Endpoint):
@@ -148,109 +118,22 @@ class PreviewView(Endpoint):
         self, request: Request, slug: str, asked: Mapping[str, Any], refusal: type[Faulty]
     ) -> Response:
         visible = visible_jobs(request.auth)
-        job = visible.filter(slug=slug).first() if slug else None
+        job: Job | None = visible.filter(slug=slug).first() if slug else None
         if slug and job is None:
             raise NotFound(f"There is no job {shown(slug)}.")
-        found = preview(asked, refusal, saved=_saved(job, asked, refusal))
-        needed = _upstreams(asked, visible, refusal)
-        trigger = _needing(asked, needed, refusal)
-        _check_circle(job, needed, refusal)
-        context = {"trigger": trigger, "upstreams": needed}
-        return Response(PreviewSerializer(found, context=context).data)
+        draft = drafts.read(asked, job=job, visible=visible, refusal=refusal)
+        found = preview(draft, asked, refusal)
+        return Response(PreviewSerializer(found, context={"draft": draft}).data)
 
 
-def preview(asked: Mapping[str, Any], refusal: type[Faulty], *, saved: Saved = None) -> cron.Preview:
-    """The preview that `asked` describes, beside what is saved; raises `refusal`."""
+def preview(draft: Draft, asked: Mapping[str, Any], refusal: type[Faulty]) -> cron.Preview:
+    """The preview of `draft` that `asked` describes; raises `refusal`."""
     after = wire.instant_of(asked, "from", refusal) or timezone.now()
-    closing = schedules.closing(_calendars(asked.get("calendars", ""), refusal))
-    viewer = asked.get("viewer_timezone")
-    place = "cron"
+    place = "viewer_timezone"
     try:
-        lines = cron.parse(asked["cron"])
-        place = "timezone"
-        zone = cron.validate_zone(asked.get("timezone", "UTC"))
-        place = "viewer_timezone"
-        viewer_zone = cron.validate_zone(viewer) if viewer is not None else None
-        place = "from"
-        count = int(asked.get("count", 5))
-        return cron.preview(
-            cron=lines,
-            zone=zone,
-            after=after,
-            count=count,
-            viewer_zone=viewer_zone,
-            saved=saved,
-            closing=closing,
-        )
-    except (cron.InvalidCron, cron.InvalidZone, cron.InvalidInstant) as error:
+        viewer_zone = cron.validate_zone(asked[place]) if place in asked else None
+        starts_at = draft.trigger.starts_at
+        place = "starts_at" if starts_at and starts_at > after else "from"
+        return drafts.preview(draft, after=after, count=int(asked.get("count", 5)), viewer_zone=viewer_zone)
+    except (cron.InvalidZone, cron.InvalidInstant) as error:
         raise refusal([Fault(pointer=f"/{place}", code=place, detail=str(error))]) from None
-
-
-def _saved(job: Job | None, asked: Mapping[str, Any], refusal: type[Faulty]) -> Saved:
-    if "trigger" not in asked:
-        return None
-    number = int(asked["trigger"])
-    found = Trigger.objects.schedules().filter(job=job, pk=number).first() if number < 2**63 else None
-    if job is not None and found is not None:
-        try:
-            return cron.parse(found.cron), found.timezone
-        except cron.InvalidCron:  # written past every door: there is nothing to compare with
-            return None
-    detail = f"There is no schedule {number} of {f'the job {job.slug!r}' if job else 'no job'}."
-    raise refusal([Fault(pointer="/trigger", code="trigger", detail=detail)])
-
-
-def _calendars(text: str, refusal: type[Faulty]) -> list[Calendar]:
-    wanted = _names(text)
-    found = list(Calendar.objects.filter(name__in=wanted))
-    _check_known("calendar", wanted, {calendar.name for calendar in found}, refusal)
-    return found
-
-
-def _upstreams(asked: Mapping[str, Any], visible: QuerySet[Job], refusal: type[Faulty]) -> list[Job]:
-    wanted = _names(asked.get("upstream", ""))
-    found = list(visible.filter(slug__in=wanted).order_by("pk")) if wanted else []
-    _check_known("job", wanted, {job.slug for job in found}, refusal, pointer="/upstream")
-    if not found and (idle := [name for name in WAITS if name in asked]):
-        detail = "The schedule would need no other job, so it has nothing to wait for: expected 'upstream' beside it."
-        raise refusal([Fault(pointer=f"/{name}", code="value", detail=detail) for name in idle])
-    return found
-
-
-def _names(text: str) -> set[str]:
-    return {name.strip() for name in text.split(",") if name.strip()}
-
-
-def _check_known(
-    noun: str, wanted: set[str], known: set[str], refusal: type[Faulty], *, pointer: str = "/calendars"
-) -> None:
-    if unknown := sorted(wanted - known):
-        detail = f"There is no {noun} {shown(unknown[0])}."
-        raise refusal([Fault(pointer=pointer, code=pointer[1:], detail=detail)])
-
-
-def _needing(asked: Mapping[str, Any], needed: Sequence[Job], refusal: type[Faulty]) -> Trigger:
-    """A schedule that is not stored, with what `asked` says of its needs; raises `refusal`."""
-    given = {name: asked[name] for name in requirements.FIELDS if name in asked} if needed else {}
-    if "wait_until" in given:
-        given["wait_until"] = time.fromisoformat(given["wait_until"])
-    zone = cron.validate_zone(asked.get("timezone", "UTC"))
-    trigger = Trigger(kind=Kind.SCHEDULE, cron=asked["cron"], timezone=zone, **given)
-    if needed and not trigger.condition:
-        trigger.condition = Condition.ON_SUCCESS
-    try:
-        trigger.clean()
-    except ValidationError as error:
-        raise refusal(wire.refused(error).errors) from None
-    return trigger
-
-
-def _check_circle(job: Job | None, needed: Sequence[Job], refusal: type[Faulty]) -> None:
-    """The chain, of which the caller may not know each job, is told by `validate-dependency`."""
-    if job is None or not needed:
-        return
-    try:
-        dependencies.check(job=job, upstreams=needed)
-    except dependencies.CircularDependency as error:
-        detail = f"{error.chain[0]!r} can't need {error.chain[-2]!r}, which comes after it."
-        raise refusal([Fault(pointer="/upstream", code="circular_dependency", detail=detail)]) from None

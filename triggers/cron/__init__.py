@@ -2,8 +2,8 @@
 
 from triggers.cron.cautions import Caution
 from triggers.cron.fields import InvalidCron
-from triggers.cron.preview import InvalidCount, NextRun, Preview, preview
-from triggers.cron.slots import Cron, Firing, InvalidInstant, parse
+from triggers.cron.preview import InvalidCount, NextRun, Preview, Saved, preview
+from triggers.cron.slots import Cron, Firing, InvalidInstant, has_slots, parse
 from triggers.cron.words import describe
 from triggers.cron.zones import ClockChange, InvalidZone, clock_changes, validate_zone, zone_names
 
@@ -18,8 +18,10 @@ __all__ = [
     "InvalidZone",
     "NextRun",
     "Preview",
+    "Saved",
     "clock_changes",
     "describe",
+    "has_slots",
     "parse",
     "preview",
     "validate_zone",

@@ -39,19 +39,24 @@ def never(slot: datetime) -> str:
     return ""
 
 
-def cautions(*, cron: Cron, zone: ZoneInfo, after: datetime) -> Iterator[Caution]:
-    """Those about the text itself, then those about the clock changes of the next 12 months, by date."""
+def cautions(
+    *, cron: Cron, zone: ZoneInfo, after: datetime, until: datetime | None = None
+) -> Iterator[Caution]:
+    """Those about the text itself, then those about the clock changes of the next 12 months, by date; none after
+    `until`."""
     for line in cron.lines:
         yield from _line_cautions(line)
-    for change in clock_changes(zone=zone, after=after, until=after + AHEAD):
+    for change in clock_changes(zone=zone, after=after, until=_horizon(after, until)):
         yield from _change_cautions(cron=cron, zone=zone, change=change)
 
 
-def collisions(*, cron: Cron, zone: ZoneInfo, after: datetime, closing: Closing) -> Iterator[Caution]:
+def collisions(
+    *, cron: Cron, zone: ZoneInfo, after: datetime, closing: Closing, until: datetime | None = None
+) -> Iterator[Caution]:
     """One caution for the slots of the next 12 months that a calendar holds back, as far as they are looked at."""
     if closing is never:
         return
-    slots = cron.slots_between(after=after, until=after + AHEAD, zone=zone, limit=LOOKED_AT)
+    slots = cron.slots_between(after=after, until=_horizon(after, until), zone=zone, limit=LOOKED_AT)
     held = [(slot, reason) for slot in slots if (reason := closing(slot))]
     if held:
         first, reason = held[0]
@@ -60,6 +65,11 @@ def collisions(*, cron: Cron, zone: ZoneInfo, after: datetime, closing: Closing)
             f"{first.astimezone(zone):%Y-%m-%d %H:%M %Z}: {reason}."
         )
         yield Caution(code="blackout", message=message)
+
+
+def _horizon(after: datetime, until: datetime | None) -> datetime:
+    """How far is looked."""
+    return min(after + AHEAD, max(after, until)) if until else after + AHEAD
 
 
 def _line_cautions(line: Line) -> Iterator[Caution]:

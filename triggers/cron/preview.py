@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import groupby, islice
+from datetime import datetime, timedelta
+from itertools import groupby, islice, takewhile
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from triggers.cron.cautions import Caution, Closing, cautions, collisions, never
@@ -13,6 +14,15 @@ from triggers.cron.slots import Cron, Firing, both_passes, instants
 from triggers.cron.words import clock, describe, times_words
 
 MAX_COUNT = 200
+
+
+class Saved(NamedTuple):
+    """The rule of a schedule that another would replace."""
+
+    cron: Cron
+    zone: ZoneInfo
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
 
 
 class InvalidCount(ValueError):
@@ -49,26 +59,34 @@ def preview(
     zone: ZoneInfo,
     after: datetime,
     count: int = 5,
+    starts_at: datetime | None = None,
+    ends_at: datetime | None = None,
     viewer_zone: ZoneInfo | None = None,
-    saved: tuple[Cron, ZoneInfo] | None = None,
+    saved: Saved | None = None,
     closing: Closing = never,
 ) -> Preview:
     """The next `count` slots (1 to 200) after `after` (exclusive), with warnings for the next 12 months.
 
-    `saved` is the schedule that this one would replace; `closing` says which slots a calendar holds back and
-    why. Raises InvalidCount and InvalidInstant.
+    Only slots from `starts_at` through `ends_at` come. `saved` is the schedule that this one would replace; `closing`
+    says which slots are held back and why. Raises InvalidCount and InvalidInstant.
     """
     if not 1 <= count <= MAX_COUNT:
         raise InvalidCount(f"The count {count} is out of range: expected 1 to {MAX_COUNT}.")
-    coming = _next_runs(cron=cron, zone=zone, after=after, viewer_zone=viewer_zone, closing=closing)
-    runs = tuple(islice(coming, count))
+    begin = _begin(after, starts_at)
+    coming = _next_runs(cron=cron, zone=zone, after=begin, viewer_zone=viewer_zone, closing=closing)
+    runs = tuple(islice(takewhile(lambda run: ends_at is None or run.utc <= ends_at, coming), count))
     warnings = [
-        *cautions(cron=cron, zone=zone, after=after),
-        *collisions(cron=cron, zone=zone, after=after, closing=closing),
+        *cautions(cron=cron, zone=zone, after=begin, until=ends_at),
+        *collisions(cron=cron, zone=zone, after=begin, until=ends_at, closing=closing),
     ]
-    if saved and saved != (cron, zone):
+    if saved and saved != (cron, zone, starts_at, ends_at):
         warnings.insert(0, _changed(runs=runs, zone=zone, after=after, count=count, saved=saved))
     return Preview(timezone=zone.key, description=describe(cron), next_runs=runs, warnings=tuple(warnings))
+
+
+def _begin(after: datetime, starts_at: datetime | None) -> datetime:
+    """The instant a schedule starts at may be a slot itself."""
+    return starts_at - timedelta(microseconds=1) if starts_at and starts_at > after else after
 
 
 def _next_runs(
@@ -114,23 +132,23 @@ def _repeated(firing: Firing, zone: ZoneInfo) -> str:
 
 
 def _changed(
-    *,
-    runs: tuple[NextRun, ...],
-    zone: ZoneInfo,
-    after: datetime,
-    count: int,
-    saved: tuple[Cron, ZoneInfo],
+    *, runs: tuple[NextRun, ...], zone: ZoneInfo, after: datetime, count: int, saved: Saved
 ) -> Caution:
-    old_cron, old_zone = saved
-    old = old_cron.next_slots(after=after, zone=old_zone, count=count)
+    coming = saved.cron.next_slots(after=_begin(after, saved.starts_at), zone=saved.zone, count=count)
+    old = [slot for slot in coming if saved.ends_at is None or slot <= saved.ends_at]
     new = [run.utc for run in runs]
-    intro = f"Saved is '{describe(old_cron)}' in {old_zone.key}"
+    intro = f"Saved is '{describe(saved.cron)}' in {saved.zone.key}{_bounds(saved)}"
     if old[:1] == new[:1]:
         moved = "the next run stays the same"
     else:
         moved = f"the next run moves from {_moment(old, zone)} to {_moment(new, zone)}"
     fresh = f"{len(set(new) - set(old))} of the next {len(new)} slots are new"
     return Caution(code="changed", message=f"{intro}: {moved}, and {fresh}.")
+
+
+def _bounds(saved: Saved) -> str:
+    words = (("from", saved.starts_at), ("until", saved.ends_at))
+    return "".join(f" {word} {at.astimezone(saved.zone):%Y-%m-%d %H:%M}" for word, at in words if at)
 
 
 def _moment(slots: list[datetime], zone: ZoneInfo) -> str:

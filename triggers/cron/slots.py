@@ -126,10 +126,15 @@ def _numbered_line(*, number: int, text: str) -> Line:
         raise InvalidCron(f"Line {number}: {error.sentence}", field=error.field, line=number) from None
 
 
+def has_slots(at: datetime) -> bool:
+    """Whether the instant lies in the years for which slots are computed."""
+    return FIRST_INSTANT <= at < END
+
+
 def _checked(after: datetime) -> datetime:
     if after.tzinfo is None:
         raise InvalidInstant(f"{after.isoformat()} has no time zone: expected an aware datetime.")
-    if not FIRST_INSTANT <= after < END:
+    if not has_slots(after):
         raise InvalidInstant(f"{after.isoformat()} is out of range: expected an instant from 1970 to 2499.")
     return after.astimezone(UTC)
 

@@ -22,6 +22,7 @@ from triggers.models.calendar import Calendar
 from triggers.models.choices import Condition, Kind, Misfire, Needs, Otherwise, Overlap, Since
 
 # A slot that had come and was not fired yet when its rule changed: never fired by surprise, and on record.
+LONGEST_JITTER = 24 * 60 * 60  # seconds
 _LEAVE_OVERDUE_SLOT = """
     IF OLD.kind = 'schedule' AND OLD.next_slot IS NOT NULL AND OLD.next_run_at <= clock_timestamp() THEN
         INSERT INTO triggers_occurrence (trigger_id, slot, outcome, reason)
@@ -363,6 +364,12 @@ class Trigger(models.Model):
                 errors["cron"] = str(error)
         elif self.cron:
             errors["cron"] = f"A trigger of kind {self.kind} has no cron text, but {self.cron!r} was given."
+        if not 0 <= (self.jitter_seconds or 0) <= LONGEST_JITTER:
+            errors["jitter_seconds"] = f"{self.jitter_seconds} seconds: expected 0 to {LONGEST_JITTER:,}."
+        for name in ("starts_at", "ends_at"):
+            at = getattr(self, name)
+            if at is not None and not cron.has_slots(at):
+                errors[name] = f"{at.isoformat()} is out of range: expected an instant from 1970 to 2499."
         if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
             errors["ends_at"] = (
                 f"{self.ends_at.isoformat()} is not after the start, {self.starts_at.isoformat()}."
