@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from rest_framework import generics
 from rest_framework.exceptions import NotFound
@@ -13,6 +14,7 @@ from rest_framework.settings import api_settings
 
 from jobs import wire
 from jobs.endpoint import Endpoint, described
+from jobs.versions import digest, match, tag
 from notifications import channels, sending
 from notifications.api.objects import (
     CHANNEL,
@@ -66,6 +68,7 @@ class ChannelsView(generics.ListAPIView[Channel]):
 class ChannelView(Endpoint):
     """Read, change or remove one channel."""
 
+    conditional: ClassVar = True
     answers: ClassVar = {200: ChannelSerializer}
 
     @property
@@ -74,20 +77,23 @@ class ChannelView(Endpoint):
         return f"notifications.{_ACTS.get(self.request.method or '', 'view')}_channel"
 
     def get(self, request: Request, channel: int) -> Response:
-        """Read one channel, without its secret."""
-        return Response(ChannelSerializer(find_channel(request, channel)).data)
+        """Read one channel, without its secret; the header `ETag` is its version."""
+        return _shown(find_channel(request, channel))
 
     @described(body=CHANNEL, answers={200: ChannelSerializer})
     def patch(self, request: Request, channel: int) -> Response:
         """Change what the body names; a channel keeps its kind."""
-        found = find_channel(request, channel)
-        write(found, wire.body(request, CHANNEL))
-        return Response(ChannelSerializer(found).data)
+        body = wire.body(request, CHANNEL)
+        with transaction.atomic():
+            found = _held(request, channel)
+            write(found, body)
+        return _shown(found)
 
     @described(answers={204: None})
     def delete(self, request: Request, channel: int) -> Response:
         """Remove a channel, with its rules and with what was sent to it."""
-        find_channel(request, channel).delete()
+        with transaction.atomic():
+            _held(request, channel).delete()
         return Response(status=204)
 
 
@@ -152,6 +158,22 @@ def actor(request: Request) -> str:
     return f"API key {request.auth.name}" if isinstance(request.auth, ApiKey) else request.user.get_username()
 
 
+def _held(request: Request, number: int) -> Channel:
+    """The channel, which nobody else can change meanwhile; raises NotFound and PreconditionFailed."""
+    known = Channel.objects.select_for_update(of=("self",))
+    found = known.filter(pk=find_channel(request, number).pk).first() or find_channel(request, number)
+    match(request, _version(found), noun="channel")
+    return found
+
+
+def _version(channel: Channel) -> str:
+    return digest(channel.name, channel.address, channel.is_enabled, channel.secret_changed_at)
+
+
+def _shown(channel: Channel) -> Response:
+    return Response(ChannelSerializer(channel).data, headers=tag(_version(channel)))
+
+
 def _answer(channel: Channel, *, status: int, secret: str | None) -> Response:
     body = MadeChannelSerializer(channel, context={"secret": secret}).data
-    return Response(body, status=status, headers={"Cache-Control": "no-store"})
+    return Response(body, status=status, headers={"Cache-Control": "no-store", **tag(_version(channel))})

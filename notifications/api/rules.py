@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from rest_framework import generics
 from rest_framework.exceptions import NotFound
@@ -15,6 +16,7 @@ from jobs import wire
 from jobs.endpoint import Endpoint, described
 from jobs.expectations import shown
 from jobs.models import Job
+from jobs.versions import digest, match, tag
 from notifications.api.objects import NEW_RULE, RULE, RuleSerializer, check_unbound, refusal
 from notifications.models import Channel, Rule
 
@@ -48,13 +50,13 @@ class RulesView(generics.ListAPIView[Rule]):
     def post(self, request: Request) -> Response:
         """Make a rule: tell a channel of some occasions, of one job, of the jobs with a tag, or of all."""
         check_unbound(request)
-        rule = _write(Rule(), wire.body(request, NEW_RULE))
-        return Response(RuleSerializer(rule).data, status=201)
+        return _answer(_write(Rule(), wire.body(request, NEW_RULE)), status=201)
 
 
 class RuleView(Endpoint):
     """Read, change or remove one rule."""
 
+    conditional: ClassVar = True
     answers: ClassVar = {200: RuleSerializer}
 
     @property
@@ -63,20 +65,40 @@ class RuleView(Endpoint):
         return f"notifications.{_ACTS.get(self.request.method or '', 'view')}_rule"
 
     def get(self, request: Request, rule: int) -> Response:
-        """Read one rule."""
-        return Response(RuleSerializer(_find(request, rule)).data)
+        """Read one rule; the header `ETag` is its version."""
+        return _answer(_find(request, rule))
 
     @described(body=RULE, answers={200: RuleSerializer})
     def patch(self, request: Request, rule: int) -> Response:
         """Change what the body names of a rule."""
-        found = _write(_find(request, rule), wire.body(request, RULE))
-        return Response(RuleSerializer(found).data)
+        body = wire.body(request, RULE)
+        with transaction.atomic():
+            found = _write(_held(request, rule), body)
+        return _answer(found)
 
     @described(answers={204: None})
     def delete(self, request: Request, rule: int) -> Response:
         """Remove a rule; what it told stays."""
-        _find(request, rule).delete()
+        with transaction.atomic():
+            _held(request, rule).delete()
         return Response(status=204)
+
+
+def _answer(rule: Rule, *, status: int = 200) -> Response:
+    return Response(RuleSerializer(rule).data, status=status, headers=tag(_version(rule)))
+
+
+def _version(rule: Rule) -> str:
+    settled = (rule.quiet_minutes, rule.is_enabled)
+    return digest(rule.channel_id, rule.job_id, rule.tag, rule.occasions, *settled)
+
+
+def _held(request: Request, number: int) -> Rule:
+    """The rule, which nobody else can change meanwhile; raises NotFound and PreconditionFailed."""
+    known = _KNOWN.select_for_update(of=("self",))
+    found = known.filter(pk=_find(request, number).pk).first() or _find(request, number)
+    match(request, _version(found), noun="rule")
+    return found
 
 
 def _write(rule: Rule, body: Mapping[str, Any]) -> Rule:

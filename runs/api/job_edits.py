@@ -13,11 +13,11 @@ from jobs import pausing, wire
 from jobs.endpoint import Endpoint, described
 from jobs.models import Job
 from jobs.pausing import REASON_LENGTH
+from jobs.versions import match, tag
 from jobs.wire import InvalidBody
 from runs.api import bodies, job_bodies
 from runs.api.finding import actor, find_job
 from runs.api.job_objects import JobListView, JobSerializer, JobView
-from runs.api.versions import match
 from runs.launch import LaunchRefused
 from triggers.models import ApiKey, Scope
 
@@ -158,5 +158,6 @@ def _held(request: Request, slug: str) -> Job:
 def _answer(job: Job, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """The job as it stands now, and its version."""
     fresh: Any = Job.objects.select_related("owner").get(pk=job.pk)
-    tag = {"ETag": f'"{fresh.version}"'}
-    return Response(JobSerializer(fresh).data, status=status, headers={**tag, **(headers or {})})
+    return Response(
+        JobSerializer(fresh).data, status=status, headers={**tag(fresh.version), **(headers or {})}
+    )

@@ -15,7 +15,9 @@ from jobs.expectations import MASK, shown
 from jobs.faults import Fault
 from jobs.fields import Instant, Text, Value
 from jobs.models import DedupMode, Job, JobQuerySet
+from jobs.versions import tag
 from jobs.wire import InvalidQuery
+from runs.api.finding import find_job
 
 PERMISSION = "jobs.view_job"
 # Parts of a configuration that may hold secrets: their names are shown, their values are not.
@@ -134,8 +136,8 @@ class JobView(generics.RetrieveAPIView[Job]):
 
     def get(self, request: Request, *arguments: Any, **options: Any) -> Response:
         """Read one job; the header `ETag` is its version."""
-        job = self.get_object()
-        return Response(self.get_serializer(job).data, headers={"ETag": f'"{job.version}"'})
+        job = find_job(request, self.kwargs["slug"])
+        return Response(self.get_serializer(job).data, headers=tag(job.version))
 
 
 def _hidden(name: str, value: Any) -> Any:

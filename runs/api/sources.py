@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
@@ -16,6 +17,7 @@ from jobs import wire
 from jobs.endpoint import Endpoint, described
 from jobs.faults import Fault
 from jobs.fields import Instant, Text, Value
+from jobs.versions import digest, match, tag
 from jobs.wire import InvalidBody
 from runs import polling
 from runs.api import bodies
@@ -131,12 +133,13 @@ class SourceListView(generics.ListAPIView[Source]):
         source = Source(kind=body["kind"])
         _write(request, source, body)
         address = request.build_absolute_uri(f"/api/sources/{source.pk}")
-        return Response(SourceSerializer(_fresh(source)).data, status=201, headers={"Location": address})
+        return _answer(source, status=201, headers={"Location": address})
 
 
 class SourceView(Endpoint):
     """Read, change or remove one source."""
 
+    conditional: ClassVar = True
     permissions: ClassVar = {"PATCH": "change", "DELETE": "delete"}
 
     @property
@@ -146,22 +149,28 @@ class SourceView(Endpoint):
 
     @described(answers={200: SourceSerializer})
     def get(self, request: Request, source: int) -> Response:
-        """Read one source: what it watches, when it was looked at last, and what went wrong."""
-        return Response(SourceSerializer(find_source(request, source)).data)
+        """Read one source: what it watches, when it was looked at last, and what went wrong.
+
+        The header `ETag` is the version of what people wrote of it: looks do not change it.
+        """
+        return _answer(find_source(request, source))
 
     @described(body=CHANGES, answers={200: SourceSerializer})
     def patch(self, request: Request, source: int) -> Response:
         """Change what the body names of one source; if that is what it watches, it begins anew."""
         _require(request, "triggers.change_source")
-        found = find_source(request, source)
-        _write(request, found, wire.body(request, CHANGES))
-        return Response(SourceSerializer(_fresh(found)).data)
+        body = wire.body(request, CHANGES)
+        with transaction.atomic():
+            found = _held(request, source)
+            _write(request, found, body)
+        return _answer(found)
 
     @described(answers={204: None})
     def delete(self, request: Request, source: int) -> Response:
         """Remove one source; what it brought stays."""
         _require(request, "triggers.delete_source")
-        find_source(request, source).delete()
+        with transaction.atomic():
+            _held(request, source).delete()
         return Response(status=204)
 
 
@@ -204,7 +213,7 @@ class PollSourceView(Endpoint):
         wire.body(request, self.body_schema)
         found = find_source(request, source)
         polling.hurry(found)
-        return Response(SourceSerializer(_fresh(found)).data, status=202)
+        return _answer(found, status=202)
 
 
 def find_source(request: Request, number: int) -> Source:
@@ -250,5 +259,24 @@ def _write(request: Request, source: Source, body: Mapping[str, Any]) -> None:
         raise wire.refused(error) from None
 
 
-def _fresh(source: Source) -> Source:
-    return Source.objects.select_related("trigger__job").get(pk=source.pk)
+def _held(request: Request, number: int) -> Source:
+    """The source, which nobody else can change meanwhile; raises NotFound and PreconditionFailed."""
+    find_source(request, number)
+    found = Source.objects.select_for_update().filter(pk=number).first()
+    if found is None:
+        raise NotFound(f"There is no source {number}.")
+    match(request, _version(found), noun="source")
+    return found
+
+
+def _version(source: Source) -> str:
+    """Of what people say of it; what polling writes is no other version."""
+    settled = (source.interval_seconds, source.begin, source.enabled, source.secret_set_at)
+    return digest(source.name, source.trigger_id, source.options, *settled)
+
+
+def _answer(source: Source, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """The source as it stands now, and its version."""
+    fresh = Source.objects.select_related("trigger__job").get(pk=source.pk)
+    told = {**tag(_version(fresh)), **(headers or {})}
+    return Response(SourceSerializer(fresh).data, status=status, headers=told)

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from jobs import wire
 from jobs.endpoint import Endpoint, described
 from jobs.faults import Fault
+from jobs.versions import match, tag
 from jobs.wire import InvalidBody
 from runs import causes, launch
 from runs.api import bodies, event_bodies, trigger_bodies
@@ -27,7 +28,6 @@ from runs.api.triggers import (
     secrets_of,
     trigger_objects,
 )
-from runs.api.versions import match
 from runs.launch import Launched, LaunchRefused
 from triggers import dependencies, limits, requirements
 from triggers.events import secrets
@@ -260,6 +260,5 @@ def answer(
 ) -> Response:
     """The trigger as it stands now, its version, and the secret that was made for it."""
     fresh = Trigger.objects.select_related("job").get(pk=trigger.pk)
-    tag = {"ETag": f'"{fresh.version}"'}
     body = trigger_objects([fresh])[0] | ({"secret": secret} if secret or status == 201 else {})
-    return Response(body, status=status, headers={**tag, **(headers or {})})
+    return Response(body, status=status, headers={**tag(fresh.version), **(headers or {})})

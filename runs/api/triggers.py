@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from jobs import parameters, wire
 from jobs.endpoint import Endpoint
 from jobs.fields import Instant, Text, Value
+from jobs.versions import tag
 from runs import usage
 from runs.api.finding import find_job
 from triggers import leading
@@ -251,4 +252,4 @@ class TriggerView(Endpoint):
     def get(self, request: Request, slug: str, trigger: int) -> Response:
         """Read one trigger; the header `ETag` is its version."""
         found = find_trigger(request, slug, trigger)
-        return Response(trigger_objects([found])[0], headers={"ETag": f'"{found.version}"'})
+        return Response(trigger_objects([found])[0], headers=tag(found.version))

@@ -19,6 +19,7 @@ from jobs import wire
 from jobs.endpoint import Endpoint, described
 from jobs.faults import Fault
 from jobs.fields import Instant, Value
+from jobs.versions import digest, match, tag
 from jobs.wire import InvalidBody
 from triggers import cron
 from triggers.calendars import LINE_LENGTH, MAX_LINES
@@ -119,16 +120,13 @@ class CalendarListView(generics.ListAPIView[Calendar]):
         made = Calendar()
         _write(made, body)
         address = request.build_absolute_uri(f"/api/calendars/{made.pk}")
-        return Response(
-            KeptCalendarSerializer(made, context={"request": request}).data,
-            status=201,
-            headers={"Location": address},
-        )
+        return _answer(request, made, status=201, headers={"Location": address})
 
 
 class CalendarView(Endpoint):
     """Read, change or delete one calendar."""
 
+    conditional: ClassVar = True
     answers: ClassVar = {200: KeptCalendarSerializer}
     permissions: ClassVar = {"PUT": "change", "PATCH": "change", "DELETE": "delete"}
     required_scope: ClassVar = {
@@ -143,8 +141,8 @@ class CalendarView(Endpoint):
         return f"triggers.{act}_calendar"
 
     def get(self, request: Request, calendar: int) -> Response:
-        """Read one calendar, with the schedules that keep it."""
-        return self._answer(_find(calendar))
+        """Read one calendar, with the schedules that keep it; the header `ETag` is its version."""
+        return _answer(request, _find(calendar))
 
     @described(body=WHOLE, answers={200: KeptCalendarSerializer})
     def put(self, request: Request, calendar: int) -> Response:
@@ -160,8 +158,8 @@ class CalendarView(Endpoint):
     def delete(self, request: Request, calendar: int) -> Response:
         """Delete one calendar. One that schedules keep stays (409): they would run when they must not."""
         _check_unbound(request)
-        found = _find(calendar)
         with transaction.atomic():
+            found = _held(request, calendar)
             if Trigger.objects.filter(calendars=found).exists():
                 raise CalendarKept(f"Schedules keep the calendar {found.name!r}: take it out of them first.")
             found.delete()
@@ -171,12 +169,28 @@ class CalendarView(Endpoint):
         _check_unbound(request)
         body = wire.body(request, schema)
         with transaction.atomic():
-            found = _find(number, Calendar.objects.select_for_update())
+            found = _held(request, number)
             _write(found, {"timezone": "UTC", **body} if schema is WHOLE else body)
-        return self._answer(found)
+        return _answer(request, found)
 
-    def _answer(self, found: Calendar) -> Response:
-        return Response(KeptCalendarSerializer(found, context={"request": self.request}).data)
+
+def _answer(
+    request: Request, found: Calendar, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The calendar with the schedules that keep it, and its version."""
+    body = KeptCalendarSerializer(found, context={"request": request}).data
+    return Response(body, status=status, headers={**tag(_version(found)), **(headers or {})})
+
+
+def _version(calendar: Calendar) -> str:
+    return digest(calendar.name, calendar.timezone.key, calendar.closed)
+
+
+def _held(request: Request, number: int) -> Calendar:
+    """The calendar, which nobody else can change meanwhile; raises NotFound and PreconditionFailed."""
+    found = _find(number, Calendar.objects.select_for_update())
+    match(request, _version(found), noun="calendar")
+    return found
 
 
 def _find(number: int, among: QuerySet[Calendar] | None = None) -> Calendar:
