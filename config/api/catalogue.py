@@ -215,6 +215,13 @@ _TYPES: Final = (
         "Send less; the detail says how much is taken.",
     ),
     ProblemType(
+        "address_too_long",
+        414,
+        "The address is too long",
+        "The first line of the request has more than 8,190 bytes.",
+        "Ask for less at once: fewer values of a filter, or several requests.",
+    ),
+    ProblemType(
         "unsupported_media_type",
         415,
         "Not this kind of body",
@@ -235,6 +242,13 @@ _TYPES: Final = (
         "This Idempotency-Key belongs to another request",
         "Within 24 hours the key was sent with another address or body. Nothing was launched.",
         "Make a new key for each new request; keep it only for repetitions of the same one.",
+    ),
+    ProblemType(
+        "headers_too_large",
+        431,
+        "The headers are too large",
+        "A header of the request has more than 8,190 bytes, or there are more than a hundred of them.",
+        "Leave out what the site does not need, such as cookies of other sites.",
     ),
     ProblemType(
         "throttled",

@@ -1,6 +1,9 @@
 """What the doors refuse, in words that help: nothing of it is a 500, and nothing of it starts a run."""
 
+import json
+import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -54,3 +57,27 @@ def test_the_same_idempotency_key_twice_is_one_run(live: Live) -> None:
     assert first.json()["id"] == second.json()["id"]
     other = live.api.post("jobs/sleep/trigger", json={}, headers=headers)
     assert other.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("request_text", "status", "code", "word"),
+    [
+        (b"GET /api/runs?search=" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", 414, "address_too_long", "8190"),
+        (b"GET /api/runs HTTP/1.1\r\nX-A: " + b"x" * 9000 + b"\r\n\r\n", 431, "headers_too_large", "header"),
+        (b"POST /api/jobs/run HTTP/1.1\r\nContent-Length: -5\r\n\r\n", 400, "bad_request", "CONTENT-LENGTH"),
+        (b"\x00\x01<script>\r\n\r\n", 400, "bad_request", "Invalid"),
+    ],
+)
+def test_what_is_no_request_at_all_is_answered_with_a_problem_as_well(
+    live: Live, request_text: bytes, status: int, code: str, word: str
+) -> None:
+    site = urlsplit(live.url)
+    with socket.create_connection((site.hostname, site.port), timeout=40) as connection:
+        connection.sendall(request_text)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, body = answer.decode().partition("\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ")
+    assert "Content-Type: application/problem+json" in head
+    problem: dict[str, Any] = json.loads(body)
+    assert (problem["status"], problem["code"], word in problem["detail"]) == (status, code, True), problem
+    assert httpx2.get(problem["type"]).status_code == 200
