@@ -19,7 +19,7 @@ from typing import Any, Final
 import structlog
 from django.http import HttpRequest
 
-_TRIGGERS: Final = "trigger|apikey|apikey_jobs|upstream|calendar|trigger_calendars|source"
+_TRIGGERS: Final = "trigger|apikey|apikey_jobs|upstream|calendar|trigger_calendars|source|secret"
 _TABLES: Final = rf"jobs_job|triggers_(?:{_TRIGGERS})|notifications_(?:channel|rule)|runs_(?:lane|campaign)"
 _CHANGES: Final = re.compile(rf'\s*(?:INSERT INTO|UPDATE|DELETE FROM) "(?:{_TABLES})"')
 _TELL: Final = (
@@ -97,6 +97,8 @@ def _of_process() -> dict[str, Any]:
     # `python -m celery` is run from celery/__main__.py.
     name = program.parent.name if program.name == "__main__.py" else program.name
     words = [name, *sys.argv[1:]]
+    if words[0] == "prepare.py":  # what `up` has done before people come, and is known by
+        words = ["manage.py", "up"]
     if words[0] == "manage.py" and len(words) > 1:
         return {"by": f"command {words[1]} ({_account()})", "door": "command"}
     role = next((word for word in ("worker", "beat") if word in words), words[0])

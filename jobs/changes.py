@@ -1,6 +1,6 @@
 """Change: what was changed of a job, trigger, key, lane, channel …: when, by whom, from where, and how.
 
-The database writes it itself (migration 0003), so that the API, the admin, a command and raw SQL are all seen.
+The database writes it itself (migration 0002), so that the API, the admin, a command and raw SQL are all seen.
 What only the machine counts (versions, last use, next slots) is no change; secrets are dots.
 """
 
@@ -27,7 +27,7 @@ NOUNS = {
 }
 KEY, TRIGGER = "triggers.apikey", "triggers.trigger"
 # Lists of an object, each of whose items is put on and taken off by a change of its own.
-PARTS = {TRIGGER: frozenset({"upstreams", "calendars"}), KEY: frozenset({"jobs"})}
+PARTS = {TRIGGER: frozenset({"upstreams", "calendars", "secrets"}), KEY: frozenset({"jobs"})}
 PRUNED_AT_ONCE = 1000
 
 
@@ -100,7 +100,7 @@ class Change(models.Model):
     @property
     def by(self) -> str:
         """Who changed it, in words."""
-        return str(self.facts.get("by") or f"raw SQL ({self.session})")
+        return str(self.facts.get("by") or f"raw SQL ({self.session.strip()})")
 
     @property
     def verb(self) -> str:

@@ -25,6 +25,8 @@ REVERTIBLE: Final = frozenset(
     {"jobs.job", TRIGGER, KEY, "triggers.calendar", "triggers.source"}
     | {"notifications.channel", "notifications.rule"}
 )
+# Of a secret that was given nothing is kept that could be given again.
+_FINAL_PARTS: Final = frozenset({"secrets"})
 _NEVER: Final = frozenset({"id", "public_id", "broken_reason", *SECRETS})
 
 
@@ -38,7 +40,7 @@ def permission(change: Change) -> str:
 
 def is_revertible(change: Change) -> bool:
     """Whether `change` is one that can be taken back, if nothing came after it."""
-    if change.model not in REVERTIBLE:
+    if change.model not in REVERTIBLE or _is_final(change):
         return False
     if change.act == "update":
         return not _stays(change)
@@ -54,6 +56,10 @@ def revert(change: Change) -> None:
         raise RevertRefused(f"What was done to a {change.noun} can't be taken back from here.")
     if change.model == KEY and (change.is_part or change.act == "delete"):
         raise RevertRefused("What a key may do is settled when it is issued, and its end is final.")
+    if _is_final(change):
+        raise RevertRefused(
+            "A secret is neither put back nor taken away from here: give the trigger another."
+        )
     if change.act == "update" and (stays := _stays(change)):
         raise RevertRefused(_kept_back(stays))
     auditing.note(reverts=change.pk)
@@ -66,6 +72,10 @@ def revert(change: Change) -> None:
         raise RevertRefused(f"The old values are not valid any more: {' '.join(error.messages)}") from None
     except dependencies.CircularDependency as error:
         raise RevertRefused(str(error)) from None
+
+
+def _is_final(change: Change) -> bool:
+    return change.is_part and change.fields[0] in _FINAL_PARTS
 
 
 def _kept_back(names: list[str]) -> str:

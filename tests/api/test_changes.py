@@ -1,6 +1,7 @@
 """jobs.changes, jobs.auditing and triggers.reverting: the trail of changes, and taking one back."""
 
 import json
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from django.utils import timezone
 from pghistory.models import Context
 from pytest_django import Settings
 
-from jobs import changes
+from jobs import auditing, changes
 from jobs.changes import Change
 from jobs.models import Job
 from notifications import channels
@@ -23,6 +24,7 @@ from tests.api.conftest import Program, problem, read
 from tests.factories import (
     make_channel,
     make_dependency,
+    make_event,
     make_job,
     make_owner,
     make_rule,
@@ -58,6 +60,7 @@ def test_every_way_to_change_a_job_is_noted_with_before_and_after() -> None:
         cursor.execute("UPDATE jobs_job SET name = 'Raw' WHERE id = %s", [job.pk])
     assert newest(job).before == {"name": job.name}
     assert newest(job).by.startswith("raw SQL (")
+    assert " from " in newest(job).by
     number = job.pk
     job.delete()
     last = Change.objects.filter(model="jobs.job", object_id=number).first()
@@ -126,6 +129,33 @@ def test_without_a_request_the_kind_of_process_is_named() -> None:
     job.save(update_fields=["name"])
     assert newest(job).facts["door"]
     assert "raw SQL" not in newest(job).by
+
+
+def test_what_up_does_before_people_come_is_named_by_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/srv/headway/config/prepare.py", "/tmp/migrated"])
+    auditing._of_process.cache_clear()
+    try:
+        job = make_job()
+    finally:
+        auditing._of_process.cache_clear()
+    assert newest(job).by.startswith("command up (")
+
+
+def test_the_secret_of_a_trigger_is_on_record_when_it_is_given_and_can_not_be_put_back(
+    program: Program,
+) -> None:
+    trigger, _ = make_event()
+    path = f"/api/jobs/{trigger.job.slug}/triggers/{trigger.pk}/rotate-secret"
+    secret = read(program.post(path, {}))["secret"]
+    change = newest(trigger)
+    assert (change.verb, change.facts["door"], change.facts["path"]) == ("secrets added", "API", path)
+    assert secret not in str(change.after)
+    assert not reverting.is_revertible(change)
+    with pytest.raises(restoring.RevertRefused, match="give the trigger another"):
+        reverting.revert(change)
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM triggers_secret WHERE trigger_id = %s", [trigger.pk])
+    assert newest(trigger).verb == "secrets removed"
 
 
 def test_a_change_is_taken_back_unless_the_field_was_changed_again() -> None:
