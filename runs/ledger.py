@@ -62,6 +62,11 @@ class Entry:
         return max(self.at - self.slot, timedelta()) if self.slot else None
 
     @property
+    def late_seconds(self) -> float | None:
+        """The same in seconds."""
+        return _seconds(self.late)
+
+    @property
     def run_name(self) -> str | None:
         """The run's name, while it is kept."""
         return self.launched.name if self.launched else None
@@ -70,6 +75,20 @@ class Entry:
     def run_status(self) -> str | None:
         """How the run stands, while it is kept."""
         return self.launched.status if self.launched else None
+
+    @property
+    def run_wait_seconds(self) -> float | None:
+        """How long the run waited in its queue, if it was started."""
+        return _seconds(self.launched.wait) if self.launched else None
+
+    @property
+    def run_duration_seconds(self) -> float | None:
+        """How long the run took, if it has ended."""
+        return _seconds(self.launched.duration) if self.launched else None
+
+
+def _seconds(span: timedelta | None) -> float | None:
+    return None if span is None else span.total_seconds()
 
 
 def of_trigger(trigger: Trigger) -> tuple[QuerySet[Any], str]:

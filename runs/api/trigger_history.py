@@ -3,16 +3,27 @@
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
+from django_filters import CharFilter, FilterSet
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import generics, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs import wire
+from jobs.expectations import shown
+from jobs.faults import Fault
 from jobs.fields import Instant, Text, Value
+from jobs.wire import InvalidQuery
 from runs import ledger
 from runs.api.triggers import PERMISSION, find_trigger
 from runs.ledger import OUTCOMES
+from runs.models import Run
 from triggers.models import Occurrence
+
+
+@extend_schema_field({"type": "string", "enum": list(OUTCOMES), "description": "What came of it."})
+class _OutcomeFilter(CharFilter):
+    """One of the outcomes."""
 
 
 class HistorySerializer(serializers.Serializer[Any]):
@@ -26,10 +37,28 @@ class HistorySerializer(serializers.Serializer[Any]):
     upstream_status = Value(wire.TEXT_OR_NULL)
     delivery = Value(wire.WHOLE_OR_NULL)
     outcome = Value({"type": "string", "enum": list(OUTCOMES)})
+    late_seconds = Value(wire.NUMBER_OR_NULL)
     reason = Text()
     run = Value(wire.WHOLE_OR_NULL)
     run_name = Value(wire.TEXT_OR_NULL)
     run_status = Value(wire.TEXT_OR_NULL)
+    run_wait_seconds = Value(wire.NUMBER_OR_NULL)
+    run_duration_seconds = Value(wire.NUMBER_OR_NULL)
+
+
+class HistoryFilter(FilterSet):
+    """The filter of a trigger's history, of whatever model its rows are; reading `qs` raises InvalidQuery."""
+
+    outcome = _OutcomeFilter(method="by_outcome", label="What came of it.")
+
+    def by_outcome(self, found: Any, name: str, value: str) -> Any:
+        """By one of the outcomes; a run of a trigger without a ledger has fired."""
+        if value not in OUTCOMES:
+            detail = f"{shown(value)} is unknown; expected one of {', '.join(OUTCOMES)}."
+            raise InvalidQuery([Fault(pointer=f"/{name}", code="value", detail=detail)])
+        if found.model is Run:
+            return found if value == Occurrence.Outcome.FIRED else found.none()
+        return found.filter(outcome=value)
 
 
 class TriggerHistoryView(generics.ListAPIView[Any]):
@@ -38,6 +67,7 @@ class TriggerHistoryView(generics.ListAPIView[Any]):
     required_permission: ClassVar = PERMISSION
     serializer_class = HistorySerializer
     queryset = Occurrence.objects.none()
+    filterset_class = HistoryFilter
     job_lookup = "trigger__job"
 
     def get_queryset(self) -> QuerySet[Any]:

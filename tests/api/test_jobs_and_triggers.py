@@ -153,6 +153,13 @@ class TestTriggers:
         )
         assert (fired["outcome"], fired["run_status"]) == ("fired", "queued")
         assert fired["run_name"].startswith("scheduled_")
+        assert (fired["late_seconds"] >= 0, fired["run_wait_seconds"]) == (True, None)
+        for outcome, entries in (("fired", [fired]), ("skipped", [skipped]), ("missed", [])):
+            assert read(program.get(path, {"outcome": outcome}))["results"] == entries
+        assert (
+            "expected one of fired"
+            in problem(program.get(path, {"outcome": "lost"}), 400, "invalid_query")["detail"]
+        )
 
     def test_the_history_of_a_remote_trigger_are_its_runs(self, program: Program) -> None:
         job = make_job()
@@ -161,6 +168,8 @@ class TestTriggers:
         page = read(program.get(path, {"limit": 2}))
         assert [entry["run"] for entry in page["results"]] == runs[:0:-1]
         assert [entry["run"] for entry in read(program.get(page["next"]))["results"]] == runs[:1]
+        assert len(read(program.get(path, {"outcome": "fired"}))["results"]) == 3
+        assert read(program.get(path, {"outcome": "skipped"}))["results"] == []
 
 
 class TestPreview:
