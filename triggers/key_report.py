@@ -30,11 +30,14 @@ class JobUse:
     def sentence(self) -> str:
         """What would stop, in words."""
         if self.job is None:
-            return f"{self.calls} calls that are about no single job, such as lists of runs."
+            calls = counted(self.calls, "call that is", "calls that are")
+            return f"{calls} about no single job, such as lists of runs."
         if not self.launches:
-            return f"{self.calls} calls about {self.job.name}; none of them started it."
+            calls = counted(self.calls, "call", "calls")
+            return f"{calls} about {self.job.name}; none of them started it."
         rest = f"It is also started {'; '.join(self.others)}." if self.others else "Nothing else starts it."
-        return f"{self.launches} runs of {self.job.name} were started with it. {rest}"
+        runs = counted(self.launches, f"run of {self.job.name} was", f"runs of {self.job.name} were")
+        return f"{runs} started with it. {rest}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,11 @@ class Report:
     def calls(self) -> int:
         """All calls of `LOOK_BACK`."""
         return sum(use.calls for use in self.jobs)
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """The number with the word that goes with it."""
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def report(key: ApiKey, *, now: datetime) -> Report:

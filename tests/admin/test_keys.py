@@ -78,6 +78,12 @@ def test_networks_must_be_networks(boss: Client) -> None:
     assert "'here' is not an IP address or network" in page.context["adminform"].form.errors["networks"][0]
 
 
+def test_a_key_that_would_be_over_is_refused(boss: Client) -> None:
+    page = issue(boss, expires_at="2020-01-01 00:00:00")
+    assert "is over" in page.context["adminform"].form.errors["expires_at"][0]
+    assert not ApiKey.objects.exists()
+
+
 def test_people_see_their_own_keys_only_and_superusers_all(login: Login, boss: Client) -> None:
     somebody = make_user()
     theirs, _ = keys.issue(name="theirs", owner=somebody)

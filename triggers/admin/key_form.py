@@ -1,10 +1,11 @@
 """The form of an API key: scopes that whoever fills it in has, networks that are networks, one name a key."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from jobs.inputs import LinesField
 from triggers import keys
@@ -70,6 +71,13 @@ class ApiKeyForm(_ModelForm):
                         f"permission {permission}."
                     )
         return sorted(self.cleaned_data["scopes"])
+
+    def clean_expires_at(self) -> datetime | None:
+        """Refuses an end that is over: a key is revoked, or never made."""
+        end: datetime | None = self.cleaned_data["expires_at"]
+        if end is not None and "expires_at" in self.changed_data and end <= timezone.now():
+            raise ValidationError(f"{end:%Y-%m-%d %H:%M} is over; expected a time to come, or none.")
+        return end
 
     def clean(self) -> dict[str, Any]:
         """Refuses the name of another live key of the owner, so that a form sent twice makes one key."""
