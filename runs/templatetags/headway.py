@@ -113,9 +113,10 @@ def duration(value: timedelta | float | None) -> str:
 def spread(ended: Ended, name: str) -> str:
     """What half, and 95 %, of ended runs did not exceed: `4 ms / 21 ms`; `name` is wait or duration."""
     half = getattr(ended, f"{name}_p50_seconds")
-    return (
-        f"{duration_words(half)} / {duration_words(getattr(ended, f'{name}_p95_seconds'))}" if half else "–"
-    )
+    if not half:
+        return "–"
+    words = (duration_words(half), duration_words(getattr(ended, f"{name}_p95_seconds")))
+    return " / ".join(word.replace(" ", "\N{NO-BREAK SPACE}") for word in words)
 
 
 @register.filter

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from runs.analytics import WEEKDAYS
 from runs.faces import KINDS
 from runs.stats import Ended
+from runs.templatetags.headway import percent
 from runs.views import job_charts
 from runs.views.chart import ORDER
 
@@ -128,9 +129,9 @@ def _rates(name: str, days: Mapping[datetime, Ended]) -> Rates:
     worst = min(judged, key=lambda day: judged[day], default=None)
     told = "no run succeeded or failed"
     if worst is not None and total.success_rate is not None:
-        told = f"{total.success_rate:.1%} of {total.runs} succeeded"
+        told = f"{percent(total.success_rate)} of {total.runs} succeeded"
         if judged[worst] < 1:
-            told += f"; the worst day {worst:%a %d %b} with {judged[worst]:.0%}"
+            told += f"; the worst day {worst:%a %d %b} with {percent(judged[worst])}"
     return Rates(
         name=name,
         days=[

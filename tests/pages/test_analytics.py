@@ -187,10 +187,10 @@ def test_the_success_of_each_kind_is_shown_day_by_day_and_in_words(ada: Client) 
     hour(at - timedelta(days=1), trigger, runs=1)
     page = words(ada.get("/analytics/"))
     worst = f"{timezone.localtime(at - timedelta(days=1)):%a %d %b}"
-    assert f"90.9% of 11 succeeded; the worst day {worst} with 50%" in page
+    assert f"90.9 % of 11 succeeded; the worst day {worst} with 50 %" in page
     assert page.count('class="day well" x=') == 1
     assert f"<title>{worst}: 1 failed, 1 succeeded</title>" in page or (
         f"<title>{worst}: 1 succeeded, 1 failed</title>" in page
     )
     shown = words(ada.get(f"/jobs/{trigger.job.slug}/triggers/{trigger.pk}/"))
-    assert "The last 30 days: 90.9% of 11 succeeded" in shown
+    assert "The last 30 days: 90.9 % of 11 succeeded" in shown
