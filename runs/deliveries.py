@@ -79,7 +79,11 @@ def take(address: Trigger, received: Received, *, caller: str | None = None, is_
         delivery.verdict, delivery.answer = Verdict.CHALLENGE, {"challenge": plain_text(told.challenge)}
         delivery.save(force_insert=True)
         return Taken(delivery=delivery, answer=delivery.answer, is_new=True)
-    return _accept(delivery, told, document)
+    try:
+        return _accept(delivery, told, document)
+    except limits.LimitReached as error:
+        _remember_throttled(delivery, str(error))
+        raise
 
 
 def replay(delivery: Delivery, *, triggers: Iterable[Trigger], by: str) -> list[Reaction]:
@@ -224,6 +228,13 @@ def _remember_refused(delivery: Delivery) -> None:
     ):
         return
     delivery.save(force_insert=True)
+
+
+def _remember_throttled(delivery: Delivery, reason: str) -> None:
+    """One too many may come again under its id, and start something then: so that is not kept."""
+    delivery.pk = delivery.key = delivery.answer = None
+    delivery.verdict, delivery.reason, delivery.body = Verdict.REFUSED, plain_text(reason)[:500], b""
+    _remember_refused(delivery)
 
 
 def _key(text: str | None) -> str | None:

@@ -337,6 +337,13 @@ def test_a_trigger_s_rate_limit_is_a_429_and_a_repetition_is_still_answered() ->
     told = send(trigger, secret, key="2")
     assert problem(told, 429, "throttled")
     assert int(told["Retry-After"]) > 0
+    kept = Delivery.objects.order_by("-pk")[0]
+    assert (kept.verdict, kept.key, bytes(kept.body), "used up" in kept.reason) == (
+        "refused",
+        None,
+        b"",
+        True,
+    )
     read(send(trigger, secret, key="1"), 200)
     Trigger.objects.filter(pk=trigger.pk).update(rate_limit=None)
     told = read(send(trigger, secret, key="2"), 202)
