@@ -16,6 +16,7 @@ from runs.api.bodies import HUNDRED_YEARS
 LARGEST: Final = 2**31 - 1
 LONGEST_RETRIES: Final = 32_767
 DAY: Final = 86_400
+KNOWN: Final = 10  # functions that a refusal names
 
 
 def _whole(least: int, most: int = LARGEST) -> wire.Schema:
@@ -118,11 +119,19 @@ def lay(job: Job, body: Mapping[str, Any], *, whole: bool) -> list[str]:
 
 
 def take_from_function(job: Job) -> None:
-    """Gives a new job of a function its parameters, unless the body said others."""
-    if job.executor != "python" or job.schema:
-        return
-    definition = registry.get(job.configuration.get("function") or job.slug)
-    if definition is not None:
+    """Gives a new job of a function its parameters, unless the body said others.
+
+    Raises InvalidBody if none is named and none has the job's slug: each of its runs would fail.
+    """
+    named = job.configuration.get("function")
+    if job.executor != "python" or (named and not isinstance(named, str)):
+        return  # what is wrong with a name that is none is said with the rest of the configuration
+    definition = registry.get(named or job.slug)
+    if definition is None and not named:
+        known = ", ".join(sorted(registry.definitions())[:KNOWN]) or "none"
+        detail = f"It names no 'function', and none is declared as {job.slug!r}; expected one of {known}."
+        raise InvalidBody([Fault(pointer="/configuration", code="required", detail=detail)])
+    if definition is not None and not job.schema:
         job.schema, job.defaults = dict(definition.schema), {**definition.defaults, **job.defaults}
 
 

@@ -110,3 +110,21 @@ def test_who_may_do_it(new_key: NewKey) -> None:
     problem(bound.post("/api/jobs", NEW), 403, "permission_denied")
     assert read(send(bound, "PATCH", "/api/jobs/mine", {"name": "x"}))["name"] == "x"
     problem(send(bound, "PATCH", f"/api/jobs/{other.slug}", {"name": "x"}), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("configuration", "told"),
+    [
+        ({}, "none is declared as 'nightly'; expected one of "),
+        ({"function": ""}, "none is declared as 'nightly'"),
+        ({"function": ["noop"]}, "expected the slug of a declared job"),
+        ({"function": {"noop": 1}}, "expected the slug of a declared job"),
+        ({"function": "gone"}, "No installed app declares a job function 'gone'"),
+    ],
+)
+def test_a_job_of_a_function_that_there_is_not_is_refused(
+    program: Program, configuration: dict[str, Any], told: str
+) -> None:
+    body = {"slug": "nightly", "name": "Nightly", "executor": "python", "configuration": configuration}
+    assert told in problem(program.post("/api/jobs", body), 400, "invalid_body")["detail"]
+    assert not Job.objects.filter(slug="nightly").exists()
