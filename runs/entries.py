@@ -1,6 +1,6 @@
 """Launches jobs for entries of django-celery-beat that an operator made: the one task such an entry may name.
 
-An entry is sent through the broker by each beat that runs, so that it has neither slots nor a ledger; a
+An entry is sent through the broker by one of the beats (`runs.sending`), and has neither slots nor a ledger; a
 schedule has both (docs/schedules.md).
 """
 

@@ -24,7 +24,7 @@ from triggers.models import Calendar, Condition, Kind, Misfire, Overlap, Trigger
 LONGEST_CRON: Final = 4000  # characters; a cron text has up to 20 lines of 200
 LONGEST_NAMES: Final = 4000
 # What says how a slot waits for upstreams, and nothing without them.
-WAITS: Final = ("wait_until", "wait_minutes", "otherwise")
+WAITS: Final = ("condition", "wait_until", "wait_minutes", "otherwise")
 BOUNDS: Final = ("starts_at", "ends_at")
 # What a schedule is besides its rule and its needs, with what a warning calls it that says what changes.
 OPTIONS: Final[Mapping[str, str]] = {

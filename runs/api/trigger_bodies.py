@@ -172,8 +172,13 @@ def new(request: Request) -> dict[str, Any]:
 def lay(trigger: Trigger, body: Mapping[str, Any], *, whole: bool) -> None:
     """Lays a valid body on `trigger`, which is not stored by that.
 
-    Raises InvalidBody for a time zone or instant that is none, and InvalidParameters.
+    Raises InvalidBody for another job, and for a time zone or instant that is none; and InvalidParameters.
     """
+    if body.get("job", trigger.job.slug) != trigger.job.slug:
+        detail = (
+            f"'job' is {shown(body['job'])}; expected {trigger.job.slug!r}: a trigger stays with its job."
+        )
+        raise InvalidBody([Fault(pointer="/job", code="value", detail=detail)])
     names = [*COMMON, *OF_KIND[trigger.kind]]
     given = {name: body[name] for name in names if name in body}
     for name, value in ({**DEFAULTS, **given} if whole else given).items():
@@ -183,20 +188,20 @@ def lay(trigger: Trigger, body: Mapping[str, Any], *, whole: bool) -> None:
 
 
 def upstreams(request: Request, body: Mapping[str, Any]) -> list[Job] | None:
-    """The jobs that the body says to follow, None if it does not say; raises NotFound."""
-    given = body.get("upstream")
-    if given is None:
+    """The jobs that the body says to follow, null being none; None if it does not say; raises NotFound."""
+    if "upstream" not in body:
         return None
+    given = body["upstream"] or []
     return [
         find_upstream(request, slug) for slug in dict.fromkeys([given] if isinstance(given, str) else given)
     ]
 
 
 def check_wait(body: Mapping[str, Any], upstreams: Sequence[Job]) -> None:
-    """Raises InvalidBody for a wait of a schedule that has nothing to wait for."""
+    """Raises InvalidBody for a wait, or a condition, of a schedule that has nothing to wait for."""
     if upstreams:
         return
-    waits = [name for name in ("wait_until", "wait_minutes") if body.get(name) is not None]
+    waits = [name for name in ("condition", "wait_until", "wait_minutes") if body.get(name) not in (None, "")]
     if body.get("otherwise") == Otherwise.RUN:
         waits.append("otherwise")
     if waits:

@@ -252,6 +252,7 @@ class TestPreview:
             ({"wait_until": "25:00"}, "/wait_until"),
             ({"wait_until": "10:00"}, "/wait_until"),
             ({"otherwise": "run"}, "/otherwise"),
+            ({"condition": "on_failure"}, "/condition"),
             ({"otherwise": "maybe"}, "/otherwise"),
             ({"wait_minutes": "long"}, "/wait_minutes"),
             ({"viewer_timezone": "Mars/Phobos"}, "/viewer_timezone"),

@@ -316,3 +316,31 @@ def test_a_start_or_end_beyond_the_years_that_have_slots_is_refused(
     refused = problem(program.post(f"/api/jobs/{make_job().slug}/triggers", body), 400, "invalid_body")
     assert refused["errors"][0]["pointer"] == f"/{name}"
     assert "expected an instant from 1970 to 2499" in refused["detail"]
+
+
+def test_a_trigger_stays_with_its_job_and_says_so(program: Program) -> None:
+    trigger, other = make_schedule(), make_job()
+    for method in ("PATCH", "PUT"):
+        body = {"kind": "schedule", "cron": "0 3 * * *", "job": other.slug}
+        refused = problem(send(program, method, address(trigger), body), 400, "invalid_body")
+        assert refused["errors"][0]["pointer"] == "/job"
+        assert f"expected '{trigger.job.slug}': a trigger stays with its job" in refused["detail"]
+    read(send(program, "PATCH", address(trigger), {"job": trigger.job.slug, "cron": "0 3 * * *"}))
+
+
+def test_a_condition_without_a_job_to_end_so_is_refused(program: Program) -> None:
+    trigger = make_schedule()
+    for body in ({"condition": "on_failure"}, {"upstream": None, "condition": "on_success"}):
+        refused = problem(send(program, "PATCH", address(trigger), body), 400, "invalid_body")
+        assert refused["errors"][0]["pointer"] == "/condition"
+        assert "expected 'upstream' beside it" in refused["detail"]
+
+
+def test_null_for_what_a_schedule_needs_frees_it(program: Program) -> None:
+    job, load = make_job(), make_job()
+    body = {"kind": "schedule", "cron": "0 2 * * *", "upstream": load.slug}
+    made = read(program.post(f"/api/jobs/{job.slug}/triggers", body), 201)
+    path = f"/api/jobs/{job.slug}/triggers/{made['id']}"
+    assert read(send(program, "PATCH", path, {"name": "x"}))["upstream"] == load.slug
+    freed = read(send(program, "PATCH", path, {"upstream": None}))
+    assert (freed["upstream"], freed["condition"]) == (None, None)

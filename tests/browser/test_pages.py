@@ -109,6 +109,7 @@ def make_timetable(schedule: Trigger) -> dict[str, str]:
     return {
         "a schedule": f"/schedules/{schedule.pk}/",
         "slots of a backfill": f"/schedules/{schedule.pk}/?from=2026-01-01&to=2026-01-02",
+        "a preview": f"/schedules/preview/?trigger={schedule.pk}",
         "the form of a schedule": f"/admin/triggers/schedule/{schedule.pk}/change/",
         "the form of a pause": f"/admin/triggers/schedule/{schedule.pk}/pause/",
         "calendars": "/admin/triggers/calendar/",

@@ -20,6 +20,7 @@ PAGES = [
     "/jobs/",
     "/jobs/a/",
     "/schedules/",
+    "/schedules/preview/",
 ]
 ACTS = {"cancel": CANCEL_RUN, "retry": RETRY_RUN, "rerun": RETRY_RUN}
 
