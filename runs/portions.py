@@ -117,7 +117,7 @@ LAUNCH: Final = f"""
 # nobody else has and that are as they were when that was done, each and its job, with the same slot planned. What is
 # not so stays due. Returns how many runs were made for each lane.
 # Each OFFSET 0 keeps the planner from turning a look-up by key into a join: by what it knows of tables that were filled
-# since, a join over all that is due, was entered or is open looks as cheap, and is done anew for each portion.
+# since, a join over all that is due or was entered for the same slot may look as cheap.
 FIRE: Final = f"""
     WITH job AS MATERIALIZED (
         SELECT x.* FROM jsonb_to_recordset(%(jobs)s::jsonb) AS x(

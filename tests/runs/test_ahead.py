@@ -175,7 +175,7 @@ def scans(node: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def test_firing_looks_each_schedule_up_by_its_number_however_few_the_planner_knows_of() -> None:
-    # What is due, entered and open was read whole for each slot, by statistics from before ten thousand were made.
+    # With tables analysed while they were empty, the ledger was looked up by the slot alone.
     planned()
     (portion,) = prepared()._portions
     with connection.cursor() as cursor:
