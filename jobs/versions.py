@@ -14,8 +14,8 @@ from rest_framework.request import Request
 from jobs.faults import Fault
 from jobs.wire import InvalidHeader
 
-_COUNTED: Final = re.compile(r"[0-9]{1,10}")
-_DIGESTED: Final = re.compile(r"[0-9a-f]{16}")
+# A number, or so many digits of a digest.
+TAG: Final = r'"[0-9a-f]{1,16}"'
 
 
 class PreconditionFailed(APIException):
@@ -41,14 +41,11 @@ def match(request: Request, version: int | str, *, noun: str) -> None:
     wanted = request.headers.get("If-Match")
     if wanted is None or wanted.strip() == "*":
         return
-    form = _COUNTED if isinstance(version, int) else _DIGESTED
     text = wanted.strip().removeprefix("W/")
-    quoted = text[1:-1]
-    if text != f'"{quoted}"' or not form.fullmatch(quoted):
-        example = "3" if isinstance(version, int) else "9f86d081884c7d65"
-        detail = f'The If-Match is {wanted!r}; expected an ETag such as "{example}", or *.'
+    if not re.fullmatch(TAG, text):
+        detail = f'The If-Match is {wanted!r}; expected an ETag such as "{version}", or *.'
         raise InvalidHeader([Fault(pointer="/If-Match", code="format", detail=detail)])
-    if quoted != str(version):
+    if text != f'"{version}"':
         raise PreconditionFailed(
-            f"The {noun} is at version {version} now, and not {quoted}: somebody changed it."
+            f"The {noun} is at version {version} now, and not {text[1:-1]}: somebody changed it."
         )

@@ -13,6 +13,7 @@ from config.api.problems import CONTENT_TYPE
 from jobs import wire
 from jobs.endpoint import Endpoint
 from jobs.fields import Value
+from jobs.versions import TAG
 from runs.idempotency import KEY_LENGTH
 
 # The parts of addresses; each means the same everywhere.
@@ -48,7 +49,7 @@ REPLAYED: Final = OpenApiParameter(
 )
 IF_MATCH: Final = OpenApiParameter(
     "If-Match",
-    {"type": "string", "pattern": '^("[0-9]{1,10}"|[*])$'},
+    {"type": "string", "pattern": f"^({TAG}|[*])$"},
     OpenApiParameter.HEADER,
     description="The `ETag` of what was read: if it has changed since, nothing is done, and the answer is 412.",
 )
@@ -94,7 +95,7 @@ class DeclaredSchema(AutoSchema):
             required = schema.get("required", ())
             for name, place in schema["properties"].items():
                 found.append(_parameter(name, place, required=name in required))
-        if getattr(self.view, "conditional", False) and self.method in ("PUT", "PATCH", "DELETE"):
+        if getattr(self.view, "conditional", False) and self.method != "GET":
             found.append(IF_MATCH)
         if getattr(self.view, "launches", False):
             found += [IDEMPOTENCY, CHAIN, REPLAYED, LOCATION]

@@ -180,6 +180,7 @@ class RotateSecretView(Endpoint):
     """Replace the secret of an event trigger's address."""
 
     required_permission: ClassVar = "triggers.change_trigger"
+    conditional: ClassVar = True
     body_schema = ROTATE
     answers: ClassVar = {200: RotatedSerializer}
 

@@ -75,6 +75,26 @@ def test_every_operation_is_described_in_a_sentence() -> None:
             assert "default" in operation["responses"]
 
 
+def test_every_operation_that_heeds_an_if_match_says_so() -> None:
+    said = {
+        f"{method.upper()} {path}"
+        for path, operations in document()["paths"].items()
+        for method, operation in operations.items()
+        for parameter in operation.get("parameters", ())
+        if parameter["name"] == "If-Match"
+    }
+    one = "/api/jobs/{slug}/triggers/{trigger}"
+    for path in ("/api/sources/{source}", "/api/calendars/{calendar}", "/api/channels/{channel}", one):
+        assert said >= {f"PATCH {path}", f"DELETE {path}"}
+    assert said >= {
+        f"POST {one}/pause",
+        f"POST {one}/resume",
+        f"POST {one}/rotate-secret",
+        f"PATCH {one}/enable",
+    }
+    assert not [each for each in said if each.startswith("GET ")]
+
+
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_no_request_breaks_what_the_document_says(new_key: NewKey, monkeypatch: pytest.MonkeyPatch) -> None:

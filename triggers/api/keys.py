@@ -97,13 +97,14 @@ class KeySerializer(serializers.Serializer[ApiKey]):
 
 
 class UsedKeySerializer(KeySerializer):
-    """A key with its use in the last 30 days, and what would stop if it were revoked."""
+    """A key with its use in the last 30 days (`report` of the context), and what would stop if it were revoked."""
 
     uses = serializers.SerializerMethodField()
     calls_by_hour = serializers.SerializerMethodField()
 
     @extend_schema_field(dict(_USE))
     def get_uses(self, key: ApiKey) -> list[dict[str, Any]]:
+        """Its use by job."""
         return [
             {
                 "job": use.job.slug if use.job else None,
@@ -112,13 +113,13 @@ class UsedKeySerializer(KeySerializer):
                 "last_hour": wire.instant_text(use.last_at),
                 "if_revoked": use.sentence,
             }
-            for use in report(key, now=timezone.now()).jobs
+            for use in self.context["report"].jobs
         ]
 
     @extend_schema_field({"type": "array", "items": {"type": "integer"}})
     def get_calls_by_hour(self, key: ApiKey) -> list[int]:
         """Calls in each of the last 24 hours, oldest first."""
-        return list(report(key, now=timezone.now()).hours)
+        return list(self.context["report"].hours)
 
 
 class RotatedKeySerializer(KeySerializer):
@@ -173,7 +174,9 @@ class KeyView(Endpoint):
 
     def get(self, request: Request, key: str) -> Response:
         """Read one key: what it may do, how it is used, and what would stop if it were revoked."""
-        return Response(UsedKeySerializer(find_key(request, key)).data)
+        found = find_key(request, key)
+        told = {"report": report(found, now=timezone.now())}
+        return Response(UsedKeySerializer(found, context=told).data)
 
 
 class RotateKeyView(Endpoint):
