@@ -3,6 +3,8 @@
 import html
 import re
 import time
+from dataclasses import dataclass
+from heapq import heapify, heapreplace
 from typing import Final
 
 from benchmarks.campaigns import bulk_paused
@@ -11,22 +13,39 @@ from benchmarks.latency import job, launch
 from benchmarks.site import Site, Sizes, figure
 
 PAGES: Final = 200
-POLLED: Final = 20
-ROUNDS: Final = 25
+# How long they are left open before it counts, and while it does.
+BEFORE_SECONDS: Final = 15.0
+SECONDS: Final = 30.0
 _POLLER: Final = re.compile(r'id="poller"[^>]*hx-get="([^"]+)"[^>]*data-poll="([^"]+)"')
 
 
+@dataclass(order=True, slots=True)
+class Page:
+    """An open page: when it asks again, by `time.monotonic`, and where."""
+
+    due: float
+    address: str
+
+
 def run_pages(site: Site, sizes: Sizes) -> list[Figure]:
-    """How much of one core all processes of the site use for 200 pages of runs that wait, at the pages' own pace."""
+    """How much of one core all processes of the site use for 200 pages of young runs that wait.
+
+    Each asks when the site told it to, and goes on from its last answer, as in a browser.
+    """
     with bulk_paused():
         noop = job("noop")
-        runs = [launch(noop, priority=100) for _ in range(POLLED)]
-        found = [_poller(site.client.get(f"/runs/{run}/").raise_for_status().text) for run in runs]
-        pace = min(seconds for _, seconds in found)
-        busy, took = _polled(site, [address for address, _ in found], pace)
-        cost = (busy - _unused(site, took)) / (POLLED * ROUNDS)
-    share = 100 * cost * PAGES / pace
-    note = f"{cost * 1000:.2f} ms of CPU a poll, every {pace:g} s"
+        began = time.monotonic()
+        pages = []
+        for number in range(PAGES):
+            run = launch(noop, priority=100)
+            address, seconds = _poller(site.client.get(f"/runs/{run}/").raise_for_status().text)
+            pages.append(Page(began + number / PAGES + seconds, address))
+        _polled(site, pages, BEFORE_SECONDS)
+        before = site.cpu_seconds()
+        polls = _polled(site, pages, SECONDS)
+        busy = site.cpu_seconds() - before - _unused(site, SECONDS)
+    note = f"{busy / polls * 1000:.2f} ms of CPU a poll, each page every {PAGES * SECONDS / polls:.1f} s"
+    share = 100 * busy / SECONDS
     return [figure(f"polling {PAGES} open run pages", share, "% of a core", target=25, note=note)]
 
 
@@ -36,19 +55,21 @@ def _poller(page: str) -> tuple[str, float]:
     return html.unescape(address), float(seconds)
 
 
-def _polled(site: Site, addresses: list[str], pace: float) -> tuple[float, float]:
-    """The CPU seconds that all polls take, and how long they took; each goes on from the page's last answer.
-
-    At the pages' own pace: what is looked at anew after some seconds is so here as often as in a browser.
-    """
-    before, began = site.cpu_seconds(), time.monotonic()
-    for number in range(ROUNDS):
-        time.sleep(max(began + number * pace - time.monotonic(), 0))
-        for place, address in enumerate(addresses):
-            answer = site.client.get(address, headers={"HX-Request": "true"}).raise_for_status()
-            if answer.status_code == 200:
-                addresses[place] = _poller(answer.text)[0]
-    return site.cpu_seconds() - before, time.monotonic() - began
+def _polled(site: Site, pages: list[Page], seconds: float) -> int:
+    """Lets the pages poll for so long; returns how often they did."""
+    heapify(pages)
+    polls, until = 0, time.monotonic() + seconds
+    while (page := pages[0]).due < until:
+        time.sleep(max(page.due - time.monotonic(), 0))
+        answer = site.client.get(page.address, headers={"HX-Request": "true"}).raise_for_status()
+        if answer.status_code == 200:
+            page.address, wait = _poller(answer.text)
+        else:
+            wait = float(answer.headers["X-Poll"])
+        page.due = time.monotonic() + wait
+        heapreplace(pages, page)
+        polls += 1
+    return polls
 
 
 def _unused(site: Site, seconds: float) -> float:

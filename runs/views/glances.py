@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import add_never_cache_headers
 
 from runs.statements import planned
-from runs.views import live
+from runs.views import live, pace
 
 SECONDS: Final = 15.0
 # More are forgotten, all at once: each is asked for anew within a second.
@@ -37,20 +37,23 @@ _NO_LOG: Final = 2**62
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glance:
-    """An answer that holds until then, by `time.monotonic`, if its rows are still the same."""
+    """An answer that holds until then, by `time.monotonic`, if its rows are still the same.
+
+    `seconds` are those after which such a page asks again if few are open.
+    """
 
     until: float
     rows: tuple[Any, ...]
-    pace: float
+    seconds: float
 
 
 _glances: dict[tuple[str, str], Glance] = {}
 
 
 def remember(
-    request: HttpRequest, *, run: int, version: str, after: int | None, pace: float, seconds: float
+    request: HttpRequest, *, run: int, version: str, after: int | None, seconds: float, alike: float
 ) -> None:
-    """Remembers for at most so many seconds that the poll found nothing new in this version of the run's row.
+    """Remembers for at most `alike` seconds that the poll found nothing new in this version of the run's row.
 
     `after` is the last line that the page has; None if it shows none that come.
     """
@@ -63,7 +66,7 @@ def remember(
         rows = (run, version, request.user.pk, row["person"], key[0], row["session"], last)
         if len(_glances) >= MOST:
             _glances.clear()
-        _glances[key] = Glance(until=time.monotonic() + min(seconds, SECONDS), rows=rows, pace=pace)
+        _glances[key] = Glance(until=time.monotonic() + min(alike, SECONDS), rows=rows, seconds=seconds)
 
 
 def answer(request: HttpRequest) -> HttpResponse | None:
@@ -75,7 +78,7 @@ def answer(request: HttpRequest) -> HttpResponse | None:
     if glance.until < time.monotonic() or not _is_same(glance):
         _glances.pop(key, None)
         return None
-    unchanged = live.unchanged(seconds=glance.pace)
+    unchanged = live.unchanged(seconds=pace.wait(request, glance.seconds, run=glance.rows[0]))
     add_never_cache_headers(unchanged)
     return unchanged
 

@@ -21,7 +21,7 @@ from runs import deleted, logs, urgency
 from runs.faces import face
 from runs.models import Following, Run, run_id
 from runs.status import Status
-from runs.views import glances, live
+from runs.views import glances, live, pace
 from runs.views.access import VIEW_MESSAGES, VIEW_RUNS, permitted, person
 from runs.views.phases import bars, phases, totals
 from runs.views.run_list import rights
@@ -124,7 +124,7 @@ def run_page(request: HttpRequest, ref: str) -> HttpResponse:
         "related": _related(run),
         "messages_of_run": _messages(request, run),
         "given": _labelled(run),
-        "poller": _poller(state, log),
+        "poller": _poller(request, state, log),
         **_shown(request, state),
     }
     return render(request, "runs/run.html", context)
@@ -145,8 +145,8 @@ def run_live(request: HttpRequest, ref: str) -> HttpResponse:
         if glance:
             version, alike = str(vars(glance)["row_version"]), state.seconds_alike
             remember = partial(glances.remember, request, run=run.pk, version=version, after=after)
-            remember(pace=state.seconds, seconds=alike)
-        return live.unchanged(seconds=state.seconds)
+            remember(seconds=state.seconds, alike=alike)
+        return live.unchanged(seconds=pace.wait(request, state.seconds, run=run.pk))
     if glance:
         state = State(find(ref), state.reason, state.now)
     context = {**_shown(request, state), "log": log}
@@ -158,7 +158,7 @@ def run_live(request: HttpRequest, ref: str) -> HttpResponse:
     }
     if log and log.lines:
         pieces["log"] = live.piece(request, "runs/_lines.html", context)
-    return live.answer(_poller(state, log), pieces)
+    return live.answer(_poller(request, state, log), pieces)
 
 
 @permitted(VIEW_RUNS)
@@ -197,13 +197,14 @@ def _shown(request: HttpRequest, state: State) -> dict[str, Any]:
     }
 
 
-def _poller(state: State, log: LogPage | None) -> str:
+def _poller(request: HttpRequest, state: State, log: LogPage | None) -> str:
+    address = reverse("pages:run-live", args=[state.run.pk])
     tail = log is not None and log.is_tail
     query = f"?after={log.last_shown}" if log is not None and tail else ""
-    seconds = AT_ONCE if log is not None and tail and log.has_more else state.seconds
-    return live.poller(
-        reverse("pages:run-live", args=[state.run.pk]) + query, prints=state.prints, seconds=seconds
-    )
+    seconds = state.seconds and pace.wait(request, state.seconds, run=state.run.pk)
+    if log is not None and tail and log.has_more:
+        seconds = AT_ONCE
+    return live.poller(address + query, prints=state.prints, seconds=seconds)
 
 
 def _line(request: HttpRequest, name: str) -> int | None:
