@@ -23,7 +23,15 @@ SETTLED: Final = timedelta(seconds=5)
 LIMIT: Final = 20_000  # runs in one sweep
 KEPT: Final = timedelta(days=30)
 
-_CAMPAIGNS: Final = "SELECT coalesce(sum(launched + retried), 0) FROM runs_campaign"
+# An index holds the campaigns that have launched something since, and no others. One that is just being expanded is
+# locked, and counted by the next sweep.
+_CAMPAIGNS: Final = """
+    WITH grown AS MATERIALIZED (
+        SELECT id, launched + retried AS runs, counted FROM runs_campaign
+        WHERE launched + retried > counted ORDER BY id FOR NO KEY UPDATE SKIP LOCKED),
+    noted AS (
+        UPDATE runs_campaign c SET counted = grown.runs FROM grown WHERE c.id = grown.id)
+    SELECT coalesce(sum(runs - counted), 0) FROM grown"""
 # Nothing behind a run that is too young is looked at, so that none of them is passed over.
 _COUNT: Final = """
     WITH looked AS MATERIALIZED (
@@ -89,18 +97,18 @@ def count(now: datetime) -> None:
 def _from_now_on(cursor: Any) -> dict[str, int]:
     """Where the first count of a site begins: behind what was launched before."""
     newest = Run.objects.order_by("-pk").values_list("pk", flat=True).first()
-    return {"after": newest or 0, "campaigns": _of_campaigns(cursor)}
+    _for_campaigns(cursor)
+    return {"after": newest or 0}
 
 
-def _of_campaigns(cursor: Any) -> int:
-    """How many runs were ever launched for campaigns."""
+def _for_campaigns(cursor: Any) -> int:
+    """How many runs were launched for campaigns since this was asked last."""
     cursor.execute(_CAMPAIGNS)
     return int(cursor.fetchone()[0])
 
 
 def _counted(cursor: Any, before: Mapping[str, int], now: datetime) -> dict[str, int]:
     """Notes what was launched since `before`, and says where to go on."""
-    campaigns = _of_campaigns(cursor)
     cursor.execute(
         _COUNT,
         {
@@ -108,10 +116,10 @@ def _counted(cursor: Any, before: Mapping[str, int], now: datetime) -> dict[str,
             "limit": LIMIT,
             "until": now - SETTLED,
             "now": now,
-            "campaigns": campaigns - before["campaigns"],
+            "campaigns": _for_campaigns(cursor),
         },
     )
-    return {"after": int(cursor.fetchone()[0] or before["after"]), "campaigns": campaigns}
+    return {"after": int(cursor.fetchone()[0] or before["after"])}
 
 
 def of_lanes(now: datetime) -> dict[str, Paces]:

@@ -90,6 +90,8 @@ class Campaign(models.Model):
     duplicates = models.PositiveBigIntegerField(default=0)
     launched = models.PositiveBigIntegerField(default=0)
     retried = models.PositiveBigIntegerField(default=0)
+    # How many of both are in the pace of the lane (`runs.throughput`).
+    counted = models.PositiveBigIntegerField(default=0, db_default=0)
     recipients_from = models.BigIntegerField(default=0)
     recipients_upto = models.BigIntegerField(default=0)
     expanded_upto = models.BigIntegerField(default=0)
@@ -147,6 +149,9 @@ class Campaign(models.Model):
         indexes: ClassVar = [
             models.Index(name="campaign_tended", fields=["status"], condition=Q(status__in=TENDED)),
             models.Index(name="campaign_paced", fields=["id"], condition=Q(rate_per_second__isnull=False)),
+            models.Index(
+                name="campaign_grown", fields=["id"], condition=Q(counted__lt=F("launched") + F("retried"))
+            ),
         ]
         triggers: ClassVar = [
             pgtrigger.Trigger(

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from runs import orders, sweep, tallies, tending, throughput
-from runs.models import HourlyTally, LanePace, Run
+from runs.models import Campaign, HourlyTally, LanePace, Run
 from tests.factories import make_job, make_run
 from tests.runs.endings import settle_succeeded
 
@@ -118,3 +118,21 @@ def test_waits_of_what_ended_are_known_before_and_behind_the_fold() -> None:
             == 1
         )
         tallies.fold()
+
+
+def test_a_campaign_that_grew_is_counted_once_whenever_it_does_and_others_are_not_looked_at() -> None:
+    throughput.count(sweep.database_now())
+    job = make_job()
+    grown, other = (Campaign.objects.create(job=job, name="x", cause="ada", total=9) for _ in range(2))
+    for launched, retried in ((2, 0), (5, 0), (5, 4)):
+        Campaign.objects.filter(pk=grown.pk).update(launched=launched, retried=retried)
+        later()
+        later()
+        assert in_all("bulk") == (launched + retried, 0)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {throughput._CAMPAIGNS}")
+        assert "campaign_grown" in str(cursor.fetchall())
+    Campaign.objects.filter(pk=other.pk).update(launched=1)
+    later()
+    assert in_all("bulk") == (10, 0)
