@@ -2,13 +2,14 @@
 
 High and default runs are claimed one by one. Bulk runs are claimed in chunks, of about a quarter of a second of
 work as far as the job's last runs tell, begun in slices of at most 50 ms, and settled a slice at a time: what
-a dead slot had claimed but not begun goes back without an attempt. Whatever a job's code does stays inside the
+a dead slot had claimed but not begun goes back without an attempt, and so does what a slot finds to take
+much longer than the jobs that it knew. Whatever a job's code does stays inside the
 executor; what the database does is tried again until the lease would be over, and then left to the rescue.
 """
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
@@ -36,6 +37,8 @@ STAY_SECONDS = 60.0
 CHUNK_SECONDS = 0.25
 SLICE_SECONDS = 0.05
 CHUNK_LIMIT = 500
+# A slice that takes so many times as long as it should is of a job that this slot did not know.
+LATE = 4
 
 Answer = TypeVar("Answer")
 Ended = tuple[Claim, Outcome, float, float]  # with when it began and ended, by the monotonic clock
@@ -179,7 +182,8 @@ def _end_slot() -> None:
 def _carry_out(claims: Sequence[Claim]) -> tuple[int, Slice]:
     """Begins the claims in slices and settles each but the last; returns how many were carried out, and that one.
 
-    If they take much longer than their kind used to, the rest goes back for other slots to take.
+    If they take much longer than their kind used to, the rest goes back for other slots to take, and with it what was
+    said to begin and has not: which job a slot would be given nobody knew when it said how many it would begin.
     """
     waiting = deque(claims)
     begun = _next(waiting, _pace.fits_any(SLICE_SECONDS))
@@ -188,15 +192,14 @@ def _carry_out(claims: Sequence[Claim]) -> tuple[int, Slice]:
     cancelled: set[int] = set()
     while True:
         timer.renew()
-        ended = [_attempt(claim, is_cancelled=claim.id in cancelled) for claim in begun]
+        ended = _attempts(begun, cancelled)
         last = Slice(ended, alone=len(claims) == 1)
         done += len(ended)
-        if time.monotonic() > until:
-            rest = [(claim.id, claim.token) for claim in waiting]
-            if rest:
-                _insist(lambda rest=rest: lifecycle.give_back(rest))  # type: ignore[misc]
+        rest = [*begun[len(ended) :], *waiting]
+        if not rest:
             return done, last
-        if not waiting:
+        if len(ended) < len(begun) or time.monotonic() > until:
+            _hand_back(rest)
             return done, last
         begun = _next(waiting, _pace.fits(SLICE_SECONDS, job_id=waiting[0].job_id))
         _settle(last)
@@ -204,6 +207,23 @@ def _carry_out(claims: Sequence[Claim]) -> tuple[int, Slice]:
         if announced is None:
             return done, Slice((), alone=False)
         cancelled = announced
+
+
+def _attempts(begun: Sequence[Claim], cancelled: Collection[int]) -> list[Ended]:
+    """Carries a slice out, or what of it fits into `LATE` times as long as a slice should take."""
+    until = time.monotonic() + LATE * SLICE_SECONDS
+    ended = []
+    for claim in begun:
+        ended.append(_attempt(claim, is_cancelled=claim.id in cancelled))
+        if time.monotonic() > until:
+            break
+    return ended
+
+
+def _hand_back(rest: Sequence[Claim]) -> None:
+    """Puts back what this slot holds and has not begun, whatever it said."""
+    pairs = [(claim.id, claim.token) for claim in rest]
+    _insist(lambda: lifecycle.give_back(pairs, is_begun=False))
 
 
 def _next(waiting: deque[Claim], count: int) -> list[Claim]:

@@ -176,10 +176,11 @@ def _settling(settled: Iterable[tuple[Claim, Outcome]], spans: Mapping[int, Span
     return _SETTLING, columns(settled, spans)
 
 
-def give_back(held: Iterable[tuple[int, int]]) -> list[Moved]:
+def give_back(held: Iterable[tuple[int, int]], *, is_begun: bool = True) -> list[Moved]:
     """Puts claimed runs (id, token) back in the queue without counting the attempt: a worker that stops.
 
-    What of a chunk was not announced has not begun, and leaves no trace; the others show an interrupted attempt.
+    What of a chunk was not announced has not begun, and leaves no trace; the others show an interrupted attempt,
+    unless their slot itself says that it has not begun them.
     """
     update = f"""
         UPDATE runs_run r SET
@@ -191,14 +192,14 @@ def give_back(held: Iterable[tuple[int, int]]) -> list[Moved]:
             finished_at = CASE WHEN r.cancel_requested_at IS NOT NULL THEN clock_timestamp() END
         FROM (
             SELECT held.id, given.token, held.attempt + (held.started_at IS NULL)::int AS attempt,
-                held.started_at IS NOT NULL OR held.claim_token <= coalesce(p.announced, 0) AS begun
+                %s::boolean AND (held.started_at IS NOT NULL OR held.claim_token <= coalesce(p.announced, 0)) AS begun
             FROM unnest(%s::bigint[], %s::bigint[]) AS given(id, token)
             JOIN runs_run held ON held.id = given.id
             LEFT JOIN runs_workerprocess p ON p.id = held.process_id
         ) x
         WHERE r.id = x.id AND r.claim_token = x.token AND r.status = 'running'"""
     pairs = list(held)
-    return move(update, [[pair[0] for pair in pairs], [pair[1] for pair in pairs]])
+    return move(update, [is_begun, [pair[0] for pair in pairs], [pair[1] for pair in pairs]])
 
 
 # What is to be moved is found once, as a CTE always is. As a part of the UPDATE it was looked for again for each run
@@ -303,6 +304,25 @@ def skip(*, limit: int = 1000) -> list[Moved]:
                finished_at = clock_timestamp()
         FROM x
         WHERE r.id = x.id AND r.status || '' IN ('scheduled', 'queued')""",
+        [limit],
+    )
+
+
+def skip_aimed(*, limit: int = 1000) -> list[Moved]:
+    """Skips what campaigns have queued for a target that is paused, and that was put aside (`runs.targets`)."""
+    return move(
+        """
+        WITH x AS MATERIALIZED (
+            SELECT held.id FROM runs_pausedtarget p
+            JOIN runs_claimgroup g ON g.target = p.name AND g.campaign_id IS NOT NULL
+            CROSS JOIN runs_lane l
+            JOIN runs_run held ON held.status = 'queued' AND held.lane = l.name AND held.group_id = g.id
+            WHERE p.paused_until IS NULL OR p.paused_until > clock_timestamp()
+            LIMIT %s FOR UPDATE OF held SKIP LOCKED)
+        UPDATE runs_run r SET status = 'skipped', skip_reason = 'The target is paused.', due_at = NULL,
+               finished_at = clock_timestamp()
+        FROM x
+        WHERE r.id = x.id AND r.status || '' = 'queued'""",
         [limit],
     )
 

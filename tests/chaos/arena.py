@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import httpx2
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from config import programs
 from config.children import end, kill_group
@@ -153,7 +154,11 @@ class Arena:
 
     def wait(self, *, seconds: float) -> None:
         """Waits until all runs have ended, at most `seconds`."""
-        self.wait_for(lambda: not Run.objects.open().filter(pk__in=self.runs).exists(), seconds=seconds)
+        self.wait_for(lambda: not self.open().exists(), seconds=seconds)
+
+    def open(self) -> "QuerySet[Run]":
+        """Those of its runs that have not ended."""
+        return Run.objects.open().filter(pk__in=self.runs)
 
     def wait_for(self, condition: Callable[[], bool], *, seconds: float, every: float = 0.1) -> bool:
         """Asks again and again, `every` so many seconds; says whether it came true in time."""

@@ -1,5 +1,6 @@
 """runs.execution: what a slot does with a hint, in this process."""
 
+import time
 from typing import Any
 
 import pytest
@@ -41,6 +42,13 @@ def careless(monkeypatch: pytest.MonkeyPatch) -> Job:
     return make_job(slug="careless", executor="python", configuration={})
 
 
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Job:
+    monkeypatch.setattr(registry, "_definitions", dict(registry.definitions()))
+    job("slow")(lambda context: time.sleep(0.06))
+    return make_job(slug="slow", executor="python", configuration={})
+
+
 def test_a_hint_carries_out_all_that_is_queued_in_the_lane(slot: workers.Slot) -> None:
     runs = [make_run(priority=1) for _ in range(2)]
     other = make_run(priority=50)
@@ -60,6 +68,21 @@ def test_bulk_runs_are_carried_out_in_growing_chunks_each_with_its_own_times(slo
     done = Run.objects.filter(pk__in=[run.pk for run in runs])
     assert set(done.values_list("status", "attempt")) == {(Status.SUCCEEDED, 1)}
     assert all(run.wait is not None and run.duration is not None for run in done)
+
+
+def test_of_a_job_that_is_slower_than_all_a_slot_knew_the_rest_goes_back_without_a_trace(
+    slot: workers.Slot, slow: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pace = execution.Pace()
+    pace.note(0, 0.0001)
+    monkeypatch.setattr(execution, "_pace", pace)
+    runs = [make_run(slow, priority=100).pk for _ in range(12)]
+    done = execution.drain("bulk", seconds=0)
+    assert 1 <= done <= 4
+    told = Run.objects.filter(pk__in=runs).order_by("pk").values_list("status", "attempt", "attempts")
+    assert [row[:2] for row in told] == [(Status.SUCCEEDED, 1)] * done + [(Status.QUEUED, 0)] * (12 - done)
+    assert all(attempts == [] for *_, attempts in told)
+    assert pace.fits_any(execution.SLICE_SECONDS) == 1
 
 
 def test_a_transaction_that_job_code_left_open_harms_nobody(slot: workers.Slot, careless: Job) -> None:
