@@ -4,6 +4,7 @@ High runs are claimed one by one and bulk runs in chunks, of which a slot announ
 notices what it must was tried by breaking claim, settlement, rescue, cancel and the ways back, one line at a time.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -279,14 +280,16 @@ class Machine(RuleBasedStateMachine):
         assert len(moved) == self._settled(claim, outcome)
 
     @precondition(lambda self: self.claims)
-    @rule(data=st.data())
-    def a_worker_that_stops_gives_back(self, data: st.DataObject) -> None:
-        self._give_back(self._some_claim(data))
+    @rule(data=st.data(), is_begun=st.booleans())
+    def a_worker_that_stops_gives_back(self, data: st.DataObject, is_begun: bool) -> None:
+        self._give_back(self._some_claim(data), is_begun=is_begun)
 
-    def _give_back(self, claim: Claim) -> None:
-        moved = lifecycle.give_back([(claim.id, claim.token)])
+    def _give_back(self, claim: Claim, *, is_begun: bool = True) -> None:
+        """What a slot was to begin and has not leaves no trace."""
+        moved = lifecycle.give_back([(claim.id, claim.token)], is_begun=is_begun)
         assert len(moved) == self._holds(claim)
         if moved:
+            self.runs[claim.id].begun &= is_begun
             self.runs[claim.id].is_given_back()
 
     @precondition(lambda self: self.runs)
@@ -359,7 +362,13 @@ class Machine(RuleBasedStateMachine):
         self.every_run_is_where_it_must_be_with_each_attempt_recorded()
         assert all(expected.status in FINAL for expected in self.runs.values())
         counted = tallies.of_jobs([job.pk for job in self.jobs])
-        assert sum(counts.run_count for counts in counted.values()) == len(self.runs)
+        for job in self.jobs:
+            seen, ended = (
+                counted[job.pk],
+                Counter(each.status for each in self.runs.values() if each.job == job),
+            )
+            assert (seen.succeeded, seen.failed) == (ended[Status.SUCCEEDED], ended[Status.FAILED])
+            assert (seen.cancelled, seen.skipped) == (ended[Status.CANCELLED], 0)
 
     def _settle_and_claim(
         self, claim: Claim, outcome: str, slot: int, wish: Wish | None = None

@@ -1,13 +1,15 @@
 """A slot's turn: one call that settles a run of which nothing comes but its success, and claims the next."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
-from jobs.executors import Succeeded
+from jobs.executors import Succeeded, Waiting
 from notifications.models import Notice, Occasion
-from runs import lifecycle
+from runs import lifecycle, orders, progress, tending
 from runs.claims import Claim, Wish
 from runs.models import ClaimGroup, Ending, Run, TallyDelta, WorkerProcess
 from runs.moves import Moved
@@ -41,9 +43,11 @@ OWN = (
 TIMED = ("last_run_at", "duration_seconds", "wait_seconds", "waits", "durations")
 
 
-def turn(slot: WorkerProcess, held: Claim) -> tuple[list[Moved], list[Claim]]:
-    wish = Wish(lane="high", limit=1, begun=1, process_id=slot.pk, worker="w")
-    return lifecycle.settle_and_claim([(held, DONE)], spans={held.id: Span()}, wish=wish)
+def turn(
+    slot: WorkerProcess, held: Claim, *, lane: str = "high", ended_ago: float = 0.0
+) -> tuple[list[Moved], list[Claim]]:
+    wish = Wish(lane=lane, limit=1, begun=1, process_id=slot.pk, worker="w")
+    return lifecycle.settle_and_claim([(held, DONE)], spans={held.id: Span(ended_ago=ended_ago)}, wish=wish)
 
 
 def facts(model: Any, **where: Any) -> dict[str, Any]:
@@ -99,6 +103,30 @@ def test_a_turn_counts_how_long_the_run_waited_and_took(turned: list[bool]) -> N
     assert (len(delta.waits), len(delta.durations)) == (1, 1)
 
 
+def test_a_turn_settles_a_run_as_of_when_it_ended(turned: list[bool]) -> None:
+    run, slot = make_run(), make_slot()
+    held = claim_one(slot)
+    before = timezone.now() - timedelta(seconds=60)
+    Run.objects.filter(pk=run.pk).update(started_at=before, queued_at=before)
+    turn(slot, held, ended_ago=30)
+    run.refresh_from_db()
+    assert turned == [True]
+    assert run.finished_at is not None
+    assert run.finished_at < timezone.now() - timedelta(seconds=29)
+    assert TallyDelta.objects.get().last_run_at == run.finished_at
+
+
+def test_a_turn_leaves_nothing_of_a_wait_before(turned: list[bool]) -> None:
+    run, slot = make_run(), make_slot()
+    later = Waiting(resume_at=timezone.now(), next_step="second message", state={"at": 2})
+    lifecycle.settle([(claim_one(slot), later)])
+    lifecycle.enqueue()
+    turn(slot, claim_one(slot))
+    run.refresh_from_db()
+    assert turned == [True]
+    assert (run.status, run.next_step, run.state, run.due_at) == (Status.SUCCEEDED, None, None, None)
+
+
 def test_a_run_that_something_follows_goes_the_longer_way(turned: list[bool]) -> None:
     job, slot = make_job(), make_slot()
     make_dependency(job)
@@ -131,6 +159,50 @@ def test_a_run_with_a_concurrency_key_frees_it(turned: list[bool]) -> None:
     assert [claimed.id for claimed in claim(slot)] == [other.pk]
     assert ClaimGroup.objects.filter(job=job, is_held=True).exists()
     assert Run.objects.get(pk=one.pk).status == Status.SUCCEEDED
+
+
+def test_a_zombies_turn_settles_nothing_of_a_run_that_another_slot_holds(turned: list[bool]) -> None:
+    run, slot = make_run(), make_slot()
+    zombie = claim_one(slot)
+    lifecycle.give_back([(zombie.id, zombie.token)])
+    other = claim_one(make_slot())
+    assert turn(slot, zombie) == ([], [])
+    assert turned == [False]
+    run.refresh_from_db()
+    assert (run.status, run.claim_token) == (Status.RUNNING, other.token)
+    assert not TallyDelta.objects.exists()
+
+
+def test_a_run_of_a_campaign_goes_the_longer_way_and_is_counted_for_it(turned: list[bool]) -> None:
+    recipients = [(number, {"key": str(number)}) for number in range(2)]
+    campaign = orders.order(orders.Order(job=make_job(), name="spring"), recipients).campaign
+    tending.at_once(campaign)
+    slot = make_slot()
+    (moved,), (following,) = turn(slot, claim_one(slot, lane="bulk"), lane="bulk")
+    assert turned == [False]
+    assert moved.lane == "bulk"
+    assert following.id > moved.id
+    (counted,) = progress.sums(campaign)
+    assert (progress.of_campaign(campaign).succeeded, counted.field, counted.sum) == (1, "rows", 3)
+
+
+def test_a_run_that_was_not_announced_is_given_its_attempt_by_the_longer_way(turned: list[bool]) -> None:
+    run, slot = make_run(), make_slot()
+    wish = Wish(lane="high", limit=1, begun=0, process_id=slot.pk, worker="w")
+    (held,) = lifecycle.claim(wish)
+    turn(slot, held)
+    run.refresh_from_db()
+    assert turned == [False]
+    assert (run.status, run.attempt) == (Status.SUCCEEDED, 1)
+
+
+def test_a_run_that_was_to_be_cancelled_is_told_of_when_it_succeeds_all_the_same(turned: list[bool]) -> None:
+    run, slot = make_run(), make_slot()
+    held = claim_one(slot)
+    lifecycle.cancel(Run.objects.filter(pk=run.pk), by="ada")
+    (moved,), _ = turn(slot, held)
+    assert turned == [False]
+    assert (moved.status, moved.cancel_requested) == (Status.SUCCEEDED, True)
 
 
 def test_a_turn_of_who_lost_the_claim_settles_nothing_and_claims(turned: list[bool]) -> None:
