@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from jobs import wire
 from runs.models import Campaign, Recipient, Run
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -27,7 +28,7 @@ def failures(campaign: Campaign) -> Iterator[str]:
         "target", "pk", "failure_reason", "error__type", "error__message", "attempt", "finished_at"
     )
     for key, number, reason, kind, message, attempts, at in rows.iterator(chunk_size=1000):
-        ended = at.isoformat() if at else ""
+        ended = wire.instant_text(at) if at else ""
         yield written((key or "", str(number), reason or "", kind or "", message or "", str(attempts), ended))
 
 

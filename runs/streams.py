@@ -125,7 +125,9 @@ def lines_of(text: TextIO) -> Iterator[str]:
                 raise Unreadable(f"Line {number} is longer than {LINE_LIMIT} characters.")
             yield line
     except UnicodeDecodeError as error:
-        raise Unreadable(f"Behind line {number}: not {error.encoding}, {error.reason}.") from None
+        # What was read ahead begins in the line that nobody was given yet.
+        there = number + 1 + error.object[: error.start].count(b"\n")
+        raise Unreadable(f"Line {there} is not {error.encoding}: {error.reason}.") from None
 
 
 def of_ndjson(text: TextIO) -> Iterator[Line]:

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from django.conf import settings
@@ -98,6 +98,10 @@ def handle(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
     return answer(context["request"], replace(problem, detail=expected) if expected else problem)
 
 
+# How the framework's own sentence begins; a view that takes more than JSON has one that says what.
+_UNSUPPORTED: Final = str(exceptions.UnsupportedMediaType.default_detail).partition("{")[0]
+
+
 def _expected(error: Exception, view: APIView) -> str | None:
     """A sentence for what only the view can say: which methods, bodies and answers there are."""
     request = view.request
@@ -106,7 +110,7 @@ def _expected(error: Exception, view: APIView) -> str | None:
     if isinstance(error, exceptions.NotAcceptable):
         kinds = ", ".join(renderer.media_type for renderer in view.get_renderers() if renderer.media_type)
         return f"Accept is {shown(request.headers.get('Accept'))}; expected {kinds}."
-    if isinstance(error, exceptions.UnsupportedMediaType):
+    if isinstance(error, exceptions.UnsupportedMediaType) and str(error.detail).startswith(_UNSUPPORTED):
         return f"The body is declared as {shown(request.content_type)}; expected application/json in UTF-8."
     return None
 

@@ -178,7 +178,8 @@ def test_a_csv_without_a_header_has_numbered_columns(program: Program, job: Job)
     [
         ("user,n\na,1\n", "No column is the key"),
         ("key,town\na,x\n", "'town'"),
-        ("key,n\n\xff,1\n", "utf-8"),
+        ("key,n\na,1\n\xff,1\n", "Line 3 is not utf-8: invalid start byte."),
+        ("key,n\n" + "a,1\n" * 9000 + "\xff,1\n", "Line 9002 is not utf-8"),
         ('key,n\n"a,1\n', "not CSV"),
     ],
 )
@@ -253,7 +254,8 @@ def test_wrong_options_are_named(program: Program, job: Job, change: dict[str, A
 
 
 def test_other_kinds_of_bodies_and_too_large_ones_are_refused(program: Program, job: Job) -> None:
-    problem(send(program, "<a/>", "text/xml"), 415, "unsupported_media_type")
+    refused = problem(send(program, "<a/>", "text/xml"), 415, "unsupported_media_type")
+    assert "text/csv, application/x-ndjson or multipart/form-data" in refused["detail"]
     with override_settings(CAMPAIGN_BODY_LIMIT=10):
         problem(send(program, "key\n" + "a\n" * 10, "text/csv"), 413, "body_too_large")
 
@@ -298,6 +300,7 @@ def test_every_act_and_its_refusal(program: Program, job: Job) -> None:
     failures: Any = program.get(f"{own}/failures")
     rows = list(csv.reader(io.StringIO(failures.getvalue().decode())))
     assert [row[:1] + row[2:6] for row in rows[1:]] == [["a", "error", "ValueError", "User 17 is gone", "1"]]
+    assert rows[1][6] == read(program.get(f"/api/runs/{rows[1][1]}"))["finished_at"]
     problem(program.post(f"{own}/retry-failed", {"group": "other"}), 409, "refused")
     again = read(program.post(f"{own}/retry-failed", {"group": groups[0]["fingerprint"]}), 202)
     assert (again["status"], again["total"], again["retried"]) == ("running", 4, 1)
