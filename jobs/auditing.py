@@ -20,7 +20,8 @@ import structlog
 from django.http import HttpRequest
 
 _TRIGGERS: Final = "trigger|apikey|apikey_jobs|upstream|calendar|trigger_calendars|source|secret"
-_TABLES: Final = rf"jobs_job|triggers_(?:{_TRIGGERS})|notifications_(?:channel|rule)|runs_(?:lane|campaign)"
+_RUNS: Final = "lane|campaign|pausedtarget"
+_TABLES: Final = rf"jobs_job|triggers_(?:{_TRIGGERS})|notifications_(?:channel|rule)|runs_(?:{_RUNS})"
 _CHANGES: Final = re.compile(rf'\s*(?:INSERT INTO|UPDATE|DELETE FROM) "(?:{_TABLES})"')
 _TELL: Final = (
     "SELECT set_config('pghistory.context_id', %s, true), "

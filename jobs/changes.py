@@ -21,6 +21,7 @@ NOUNS = {
     "triggers.calendar": "calendar",
     "runs.lane": "lane",
     "runs.campaign": "campaign",
+    "runs.pausedtarget": "paused target",
     "triggers.source": "source",
     "notifications.channel": "channel",
     "notifications.rule": "notification rule",

@@ -21,7 +21,7 @@ _RELEASE = """
         FROM unnest(%s::bigint[], %s::text[], %s::int[]) AS freed (job_id, concurrency_key, runs)
         JOIN LATERAL (
             SELECT held.id, there.id AS open_id FROM runs_claimgroup held
-            JOIN runs_claimgroup there ON there.job_id = held.job_id AND NOT there.is_held
+            JOIN runs_claimgroup there ON there.job_id = held.job_id AND NOT there.is_held AND there.target IS NULL
                 AND there.campaign_id IS NOT DISTINCT FROM held.campaign_id
             WHERE held.job_id = freed.job_id AND held.is_held) g ON true
         CROSS JOIN runs_lane l
@@ -56,7 +56,7 @@ _LEFT_OVER = """
     FROM held
     JOIN jobs_job j ON j.id = held.job_id
     JOIN runs_claimgroup own ON own.id = held.group_id
-    JOIN runs_claimgroup there ON there.job_id = own.job_id AND NOT there.is_held
+    JOIN runs_claimgroup there ON there.job_id = own.job_id AND NOT there.is_held AND there.target IS NULL
         AND there.campaign_id IS NOT DISTINCT FROM own.campaign_id
     LEFT JOIN runs_key key ON key.job_id = held.job_id AND key.concurrency_key = held.concurrency_key
     WHERE coalesce(key.free, 1) > 0 AND NOT EXISTS (

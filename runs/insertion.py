@@ -24,6 +24,7 @@ _INSERT: Final = f"""
         SELECT g.id, @values@
         FROM jsonb_to_record(%s::jsonb) AS x (@columns@)
         JOIN runs_claimgroup g ON g.job_id = x.job_id AND g.campaign_id IS NULL AND NOT g.is_held
+            AND g.target IS NULL
         ON CONFLICT (job_id, dedup_key)
             WHERE dedup_key IS NOT NULL AND NOT keeps_last AND status IN ({_OPEN}) DO NOTHING
         RETURNING id, group_id, lane),
@@ -66,7 +67,7 @@ def insert(run: Run, *, labels: Iterable[RunLabel], deadlines: Iterable[Deadline
 
 def group_of(job: Job) -> ClaimGroup:
     """Where the job's runs queue that belong to no campaign."""
-    return ClaimGroup.objects.get_or_create(job=job, campaign=None, is_held=False)[0]
+    return ClaimGroup.objects.get_or_create(job=job, campaign=None, is_held=False, target=None)[0]
 
 
 @cache

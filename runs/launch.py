@@ -21,7 +21,7 @@ from jobs.executors import templating
 from jobs.faults import Fault
 from jobs.models import Job
 from jobs.parameters import InvalidParameters
-from runs import deadlines, dedup, dispatch, insertion, labels, portions, statements, tallies
+from runs import deadlines, dedup, dispatch, insertion, labels, portions, statements, tallies, targets
 from runs.labels import label_text
 from runs.models import Campaign, ClaimGroup, Run, RunLabel
 from runs.plain import plain
@@ -81,11 +81,15 @@ def launch(job: Job, *, cause: Cause, request: Request | None = None) -> Launche
     job_parameters.validate(job.schema, merged)
     run = _row(job, cause=cause, request=request, parameters=merged)
     promised = deadlines.of(run, job=job, trigger=cause.trigger)
-    # Without a dedup key it is one statement, and so a transaction already.
-    with nullcontext() if run.dedup_key is None else transaction.atomic():
+    # Without a dedup key and a target it is one statement, and so a transaction already.
+    with nullcontext() if run.dedup_key is None and run.target is None else transaction.atomic():
+        is_paused = run.target is not None and targets.enter(run.target)
         found = dedup.insert(run, labels=labels.of(run), deadlines=promised)
         if found is not None:
             return Launched(run=found, created=False)
+        if is_paused:
+            targets.put_aside(run.target)
+            run.refresh_from_db(fields=["group"])
         if run.status == Status.QUEUED:
             dispatch.hint_after_commit(run.lane)
         if cause.api_key is not None:
@@ -237,7 +241,10 @@ def launch_recipients(campaign: Campaign, *, upto: int) -> int:
 
     Runs and the campaign's place are one statement. The caller holds the lock on the campaign's row.
     """
-    group, _ = ClaimGroup.objects.get_or_create(job_id=campaign.job_id, campaign=campaign, is_held=False)
+    group, _ = ClaimGroup.objects.get_or_create(
+        job_id=campaign.job_id, campaign=campaign, is_held=False, target=None
+    )
+    targets.enter_many()
     cause = f"Campaign #{campaign.pk} {campaign.name}: {campaign.cause}"[:500]
     span = {"after": campaign.expanded_upto, "upto": upto}
     return _portion(portions.EXPAND, campaign=campaign.pk, group=group.pk, cause=cause, **span)
@@ -245,6 +252,7 @@ def launch_recipients(campaign: Campaign, *, upto: int) -> int:
 
 def retry_recipients(campaign: Campaign, *, limit: int) -> int:
     """Launches up to `limit` failed runs of the campaign once more, as `retry` does; returns how many."""
+    targets.enter_many()
     return _portion(portions.RETRY, campaign=campaign.pk, limit=limit)
 
 
@@ -329,7 +337,7 @@ def _relations(job: Job, group: ClaimGroup, cause: Cause, facts: Mapping[str, An
 def _groups(jobs: Iterable[Job]) -> dict[int, ClaimGroup]:
     """The claim group of each job; made with its first run."""
     wanted = {job.pk: job for job in jobs}
-    found = ClaimGroup.objects.filter(job__in=wanted, campaign=None, is_held=False)
+    found = ClaimGroup.objects.filter(job__in=wanted, campaign=None, is_held=False, target=None)
     groups = {group.job_id: group for group in found}
     for pk in wanted.keys() - groups.keys():
         groups[pk] = insertion.group_of(wanted[pk])

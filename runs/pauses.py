@@ -1,4 +1,4 @@
-"""What is paused right now: lanes, jobs, schedules and campaigns in one list, and the end of each pause."""
+"""What is paused right now: lanes, jobs, schedules, campaigns and targets in one list, and the end of each pause."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from django.db.models.functions import Cast, Coalesce, NullIf
 
 from jobs import pausing as jobs_pausing
 from jobs.models import Job, JobQuerySet
-from runs import campaigns, lanes
-from runs.models import Campaign, CampaignAct, CampaignEvent, CampaignStatus, Lane
+from runs import campaigns, lanes, targets
+from runs.models import Campaign, CampaignAct, CampaignEvent, CampaignStatus, Lane, PausedTarget
 from triggers import pausing as triggers_pausing
 from triggers.models import Kind, Trigger
 
@@ -26,6 +26,7 @@ class PauseKind(TextChoices):
     JOB = "job"
     SCHEDULE = "schedule"
     CAMPAIGN = "campaign"
+    TARGET = "target"
 
 
 class NotPaused(Exception):
@@ -34,7 +35,7 @@ class NotPaused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Something that is paused: `id` is its number, of a job its slug, of a lane its name."""
+    """Something that is paused: `id` is its number, of a job its slug, of a lane or a target its name."""
 
     kind: str
     id: str
@@ -47,9 +48,26 @@ class Pause:
 
 
 def current(*, jobs: JobQuerySet, now: datetime) -> list[Pause]:
-    """What is paused at `now`: the lanes, and of `jobs` they themselves, their schedules and campaigns. One query."""
-    parts = (_jobs(jobs), _schedules(jobs, now), _campaigns(jobs))
+    """What is paused at `now`: the lanes and targets, and of `jobs` they themselves, their schedules and campaigns.
+
+    One query.
+    """
+    parts = (_jobs(jobs), _schedules(jobs, now), _campaigns(jobs), _targets())
     return [Pause(*line) for line in _lanes().union(*parts, all=True)]
+
+
+def of_target(paused: PausedTarget) -> Pause:
+    """The pause of a target."""
+    return Pause(
+        kind=PauseKind.TARGET,
+        id=paused.name,
+        name=paused.name,
+        job="",
+        at=paused.paused_at,
+        by=paused.paused_by,
+        until=paused.paused_until,
+        reason=paused.paused_reason,
+    )
 
 
 def resume(kind: PauseKind, pk: str, *, by: str) -> str:
@@ -105,6 +123,18 @@ def _campaigns(jobs: JobQuerySet) -> "QuerySet[Any, Any]":
         job=F("job__slug"),
         at=Subquery(acts.values("at")[:1]),
         until=None,
+    )
+
+
+def _targets() -> "QuerySet[Any, Any]":
+    return _lines(
+        targets.current().order_by("-paused_at"),
+        kind=PauseKind.TARGET,
+        id=F("name"),
+        name=F("name"),
+        job=Value(""),
+        at=F("paused_at"),
+        until=F("paused_until"),
     )
 
 
@@ -169,6 +199,11 @@ def _resume_campaign(pk: str, by: str) -> str:
     return f"Resumed the campaign {campaign.name}."
 
 
+def _resume_target(pk: str, by: str) -> str:
+    targets.resume(pk, by=by)
+    return f"Resumed the target {pk}."
+
+
 def _number(text: str) -> int:
     """The id that `text` says; 0, which nothing has, for one that is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
@@ -179,4 +214,5 @@ _RESUMES: Final[dict[PauseKind, Callable[[str, str], str]]] = {
     PauseKind.JOB: _resume_job,
     PauseKind.SCHEDULE: _resume_schedule,
     PauseKind.CAMPAIGN: _resume_campaign,
+    PauseKind.TARGET: _resume_target,
 }

@@ -16,9 +16,12 @@ _BEGIN: Final = "0, j.max_attempts, 0, 0, '[]'::jsonb, '', ''"
 # Each by an index of its own (the constraints run_dedup_…).
 _OPEN: Final = """EXISTS (SELECT 1 FROM runs_run o WHERE o.job_id = j.id AND o.dedup_key = p.dedup_key AND {}
         AND o.status IN ('scheduled', 'queued', 'running', 'waiting'))"""
-# What can't be queued is made as skipped: an inactive recipient, and one whose dedup key has an open run already
-# or comes a second time in this portion.
+# What can't be queued is made as skipped: an inactive recipient, one that is paused as a target, and one whose dedup
+# key has an open run already or comes a second time in this portion.
+_PAUSED: Final = """IN (SELECT t.name COLLATE "C" FROM runs_pausedtarget t
+        WHERE t.paused_until IS NULL OR t.paused_until > clock_timestamp())"""
 _SKIPPED: Final = f"""CASE WHEN NOT p.is_active THEN 'The recipient is inactive.'
+    WHEN p.key {_PAUSED} THEN 'The target is paused.'
     WHEN p.dedup_key IS NOT NULL AND (p.place > 1 OR {_OPEN.format("NOT o.keeps_last")}
         OR {_OPEN.format("o.keeps_last AND o.claim_token IS NULL")}
         OR {_OPEN.format("o.keeps_last AND o.claim_token IS NOT NULL")})
@@ -59,7 +62,7 @@ EXPAND: Final = f"""
     SELECT count(*), count(*) FILTER (WHERE status = 'queued') FROM made"""  # noqa: S608
 
 # A failed run is retried once: what was retried already, by whomever, is left alone, and so is one whose dedup key
-# has an open run.
+# has an open run, or whose target is paused.
 RETRY: Final = f"""
     WITH c AS (SELECT * FROM runs_campaign WHERE id = %(campaign)s),
     made AS (
@@ -72,6 +75,7 @@ RETRY: Final = f"""
         JOIN runs_run r ON r.campaign_id = c.id AND r.status = 'failed' AND r.id <= c.retry_upto
             AND (c.retry_only IS NULL OR r.id = ANY(c.retry_only))
         WHERE NOT EXISTS (SELECT 1 FROM runs_run again WHERE again.retry_of_id = r.id)
+          AND (r.target COLLATE "C" {_PAUSED}) IS NOT TRUE
         ORDER BY r.id LIMIT %(limit)s
         ON CONFLICT DO NOTHING
         RETURNING id),

@@ -29,6 +29,7 @@ from runs import (
     reactions,
     retention,
     tallies,
+    targets,
     telling,
     tending,
     throughput,
@@ -79,6 +80,7 @@ def run(now: datetime) -> bool:
     for repair in (
         lifecycle.enqueue,
         lifecycle.skip,
+        targets.tend,
         holding.release_left_over,
         deadlines.judge,
         tallies.fold,

@@ -61,6 +61,7 @@ urlpatterns = [
     path("workers/<int:number>/drain/", queue_acts.drain, name="worker-drain"),
     path("workers/<int:number>/resume/", queue_acts.take_back, name="worker-resume"),
     path("workers/<int:number>/ping/", queue_acts.ping, name="worker-ping"),
+    path("targets/pause/", queue_acts.pause_target, name="target-pause"),
     path("pauses/end/", queue_acts.end_pause, name="pause-end"),
     path("circuits/<int:number>/reset/", queue_acts.reset_circuit, name="circuit-reset"),
     path("jobs/<slug:slug>/reset-circuit/", job_page.reset_circuit, name="reset-circuit"),

@@ -34,6 +34,10 @@ class _Row:
     job_paused_by: str
     job_paused_until: datetime | None
     job_paused_reason: str
+    target: str | None
+    target_paused_by: str | None
+    target_paused_until: datetime | None
+    target_paused_reason: str | None
     limit: int | None
     running: Sequence[int]
     campaign_id: int | None
@@ -52,6 +56,8 @@ _GATE = """
     SELECT gate.group_id, l.name AS lane, gate.blocker, l.paused_at AS lane_paused_at,
            l.paused_by AS lane_paused_by, l.paused_reason AS lane_paused_reason,
            j.paused_by AS job_paused_by, j.paused_until AS job_paused_until, j.paused_reason AS job_paused_reason,
+           g.target, t.paused_by AS target_paused_by, t.paused_until AS target_paused_until,
+           t.paused_reason AS target_paused_reason,
            j.max_concurrent_runs AS limit,
            ARRAY(SELECT id FROM runs_run b WHERE b.job_id = gate.job_id AND b.status = 'running' LIMIT 3)
                AS running,
@@ -59,6 +65,7 @@ _GATE = """
            k.target AS circuit, k.opened_at, k.open_until, k.probe_run_id
     FROM runs_gate gate JOIN jobs_job j ON j.id = gate.job_id JOIN runs_claimgroup g ON g.id = gate.group_id
     LEFT JOIN runs_circuit k ON k.target = j.circuit_target
+    LEFT JOIN runs_pausedtarget t ON t.name = g.target
     CROSS JOIN runs_lane l
     WHERE gate.group_id = ANY(%s::bigint[]) AND l.name = ANY(%s::text[])"""
 # The lanes that a live worker takes work of.
@@ -171,6 +178,11 @@ def _blocked(row: _Row) -> Reason | None:
         return _held_by_campaign(blocker, Campaign.objects.get(pk=row.campaign_id))
     if blocker.startswith("circuit"):
         return _held_by_circuit(blocker, row)
+    if blocker == "target_paused":
+        details = _details(
+            row.target_paused_by or "", row.target_paused_until, row.target_paused_reason or ""
+        )
+        return Reason(blocker, f"The target {row.target!r} is paused{details}.")
     return _held_by_job(blocker, row)
 
 

@@ -7,6 +7,7 @@ from runs.admin.circuit import CircuitAdmin
 from runs.admin.lane import LaneAdmin
 from runs.admin.recipient_list import RecipientListAdmin
 from runs.admin.run import RunAdmin
+from runs.admin.target import PausedTargetAdmin
 from runs.admin.worker import WorkerAdmin
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "CircuitAdmin",
     "EntryAdmin",
     "LaneAdmin",
+    "PausedTargetAdmin",
     "RecipientListAdmin",
     "RunAdmin",
     "WorkerAdmin",

@@ -18,7 +18,7 @@ from triggers.visibility import visible_jobs
 
 
 class PauseSerializer(serializers.Serializer[Pause]):
-    """Something that is paused. `id` is its number, of a job its slug, of a lane its name."""
+    """Something that is paused. `id` is its number, of a job its slug, of a lane or a target its name."""
 
     kind = Value({"type": "string", "enum": PauseKind.values})
     id = Value(wire.TEXT)
@@ -42,7 +42,7 @@ class PausesView(Endpoint):
     answers: ClassVar = {200: PausesSerializer}
 
     def get(self, request: Request) -> Response:
-        """Read what is paused: lanes, and of what the caller may see jobs, schedules and campaigns, 200 each."""
+        """Read what is paused: lanes, targets, and of what the caller may see jobs, schedules, campaigns; 200 each."""
         found = pauses.current(jobs=visible_jobs(request.auth), now=timezone.now())
         return Response(PausesSerializer({"results": found}).data)
 

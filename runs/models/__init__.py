@@ -12,6 +12,7 @@ from runs.models.recipient_list import ListPart, RecipientList
 from runs.models.record import Idempotency, LogChunk, RunEvent, RunLabel
 from runs.models.run import Run
 from runs.models.tally import HourlyTally, Tally, TallyDelta, TriggerTally
+from runs.models.target import PausedTarget
 from runs.models.trigger_kind import TriggerKind
 from runs.models.worker import Heartbeat, Worker, WorkerProcess
 
@@ -40,6 +41,7 @@ __all__ = [
     "LanePace",
     "ListPart",
     "LogChunk",
+    "PausedTarget",
     "Recipient",
     "RecipientList",
     "ResultSum",

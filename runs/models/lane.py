@@ -9,6 +9,7 @@ from django.db.models import Q
 from jobs import priority as priorities
 from jobs.models import Job
 from runs.models.campaign import Campaign
+from runs.models.target import TARGET_LENGTH
 
 
 class Lane(models.Model):
@@ -53,19 +54,21 @@ class ClaimGroup(models.Model):
 
     A claim looks at the head of each group that has queued runs, so that a hundred thousand runs of a
     paused or limited job cost it one look and never stand before the others. Runs whose concurrency key is
-    taken are put aside into a second group (`is_held`), until a run of their key ends (`runs.holding`).
+    taken are put aside into a second group (`is_held`), until a run of their key ends (`runs.holding`); those
+    for a target that was paused are in one of that `target` (`runs.targets`).
     """
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+")
     is_held = models.BooleanField(default=False, db_default=False)
     campaign = models.ForeignKey(Campaign, null=True, on_delete=models.CASCADE, related_name="+")
+    target = models.CharField(max_length=TARGET_LENGTH, null=True)
     # Until when the permits of a campaign's rate are used up (GCRA: its theoretical arrival time).
     paced_until = models.DateTimeField(null=True)
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
-                name="claimgroup_once", fields=["job", "is_held", "campaign"], nulls_distinct=False
+                name="claimgroup_once", fields=["job", "is_held", "campaign", "target"], nulls_distinct=False
             ),
         ]
         triggers: ClassVar = [

@@ -15,6 +15,7 @@ from jobs.models import Job
 from runs.models.campaign import Campaign
 from runs.models.lane import ClaimGroup
 from runs.models.names import run_id, run_name
+from runs.models.target import TARGET_LENGTH
 from runs.models.trigger_kind import TriggerKind
 from runs.models.worker import WorkerProcess
 from runs.status import FINAL, MOVES, OPEN, FailureReason, Status
@@ -22,6 +23,11 @@ from triggers.models import ApiKey, Trigger
 
 # What caused a run may be deleted before it (`runs.retention`): its number stays, as plain history.
 _HISTORY: Any = {"on_delete": models.DO_NOTHING, "db_constraint": False, "db_index": False}
+# Whether a job ended today, however many runs it had before (`runs.awaiting`). A campaign's pay nothing.
+_ENDED = Q(campaign__isnull=True, finished_at__isnull=False)
+# Those of campaigns are found by their recipients, which costs them nothing.
+_FOR_TARGET = Q(target__isnull=False, campaign__isnull=True, status__in=OPEN)
+_NOTABLE = Q(status__in=(Status.FAILED, Status.CANCELLED, Status.SKIPPED))
 _ALLOWED_MOVES = ", ".join(f"'{old}>{new}'" for old, news in MOVES.items() for new in news)
 
 
@@ -114,7 +120,7 @@ class Run(models.Model):
 
     # What it is given.
     parameters = models.JSONField(default=dict)
-    target = models.CharField(max_length=200, null=True)
+    target = models.CharField(max_length=TARGET_LENGTH, null=True)
     tags = ArrayField(models.CharField(max_length=60), default=list)
     metadata = models.JSONField(default=dict)
     dedup_key = models.CharField(max_length=200, null=True)
@@ -252,26 +258,15 @@ class Run(models.Model):
                 condition=Q(status=Status.QUEUED, concurrency_key__isnull=False),
             ),
             models.Index(
-                name="run_due",
-                fields=["due_at"],
-                condition=Q(status__in=(Status.SCHEDULED, Status.WAITING)),
+                name="run_due", fields=["due_at"], condition=Q(status__in=(Status.SCHEDULED, Status.WAITING))
             ),
+            models.Index(name="run_open_of_target", fields=["target"], condition=_FOR_TARGET),
             models.Index(name="run_running", fields=["job"], condition=Q(status=Status.RUNNING)),
-            # Ids ascend: a page of an index that new rows are put behind is left full, one they are put before half
-            # empty. It is read backwards as quickly.
+            # Ids ascend: pages that new rows are put behind are full, those that they are put before half empty.
             models.Index(name="run_of_job", fields=["job", "id"]),
             models.Index(name="run_created", fields=["created_at"]),
-            # Whether a job ended today, however many runs it had before (`runs.awaiting`). A campaign's pay nothing.
-            models.Index(
-                name="run_ended_of_job",
-                fields=["job", "finished_at"],
-                condition=Q(campaign__isnull=True, finished_at__isnull=False),
-            ),
-            models.Index(
-                name="run_notable",
-                fields=["status", "-id"],
-                condition=Q(status__in=(Status.FAILED, Status.CANCELLED, Status.SKIPPED)),
-            ),
+            models.Index(name="run_ended_of_job", fields=["job", "finished_at"], condition=_ENDED),
+            models.Index(name="run_notable", fields=["status", "-id"], condition=_NOTABLE),
             models.Index(
                 name="run_kind", fields=["trigger_kind", "-id"], condition=~Q(trigger_kind="campaign")
             ),

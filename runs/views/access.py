@@ -1,6 +1,7 @@
 """Who may see a page or do an act: people who are logged in and have the permission it names."""
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,10 +13,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render, resolve_url
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRefresh
 
+from jobs.pausing import PauseRefused
 from runs.deleted import RunDeleted
 
 View = Callable[..., HttpResponseBase]
@@ -30,6 +34,7 @@ VIEW_SOURCES = "triggers.view_source"
 FIRE_TRIGGER = "triggers.fire_trigger"
 CHANGE_TRIGGER = "triggers.change_trigger"
 CHANGE_LANE = "runs.change_lane"
+CHANGE_TARGET = "runs.change_pausedtarget"
 PRIORITISE_RUN = "runs.prioritise_run"
 CHANGE_WORKER = "runs.change_worker"
 PAUSE_JOB = "jobs.pause_job"
@@ -50,6 +55,7 @@ ACTS = {
     FIRE_TRIGGER: "fire triggers",
     CHANGE_TRIGGER: "change triggers",
     CHANGE_LANE: "pause and resume lanes",
+    CHANGE_TARGET: "pause and resume targets",
     PRIORITISE_RUN: "change the priority of runs",
     CHANGE_WORKER: "drain workers",
     PAUSE_JOB: "hold jobs or let them go on",
@@ -64,6 +70,20 @@ def takes_files(view: View) -> View:
     """Lets the body of a page's form be as large as a campaign's (`config.middleware`); the outermost decorator."""
     view.takes_files = True  # type: ignore[attr-defined]
     return view
+
+
+def until_of(request: HttpRequest) -> datetime | None:
+    """When the pause that a form asks for is to end; None for never. Raises PauseRefused for what is no time."""
+    typed = request.POST.get("until", "").strip()
+    try:
+        until = parse_datetime(typed) if typed else None
+    except ValueError:
+        until = None
+    if typed and until is None:
+        raise PauseRefused(
+            f"{typed!r} is not a time: expected one such as 2026-01-31T09:30. Nothing is paused."
+        )
+    return timezone.make_aware(until) if until is not None and timezone.is_naive(until) else until
 
 
 def demand(user: User, permission: str) -> None:

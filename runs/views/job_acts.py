@@ -8,8 +8,6 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST
 
 from jobs import pausing, switching
@@ -19,7 +17,17 @@ from jobs.pausing import PauseRefused
 from jobs.switching import SwitchRefused
 from runs import causes, launch
 from runs.launch import LaunchRefused
-from runs.views.access import CHANGE_JOB, PAUSE_JOB, RUN_JOB, VIEW_RUNS, back, demand, permitted, person
+from runs.views.access import (
+    CHANGE_JOB,
+    PAUSE_JOB,
+    RUN_JOB,
+    VIEW_RUNS,
+    back,
+    demand,
+    permitted,
+    person,
+    until_of,
+)
 
 MOST: Final = 100
 
@@ -72,20 +80,8 @@ def _run(request: HttpRequest, job: Job) -> str:
 
 
 def _pause(request: HttpRequest, job: Job) -> str:
-    typed = request.POST.get("until", "").strip()
-    try:
-        until = parse_datetime(typed) if typed else None
-    except ValueError:
-        until = None
-    if typed and until is None:
-        raise PauseRefused(
-            f"{typed!r} is not a time: expected one such as 2026-01-31T09:30. {job.name} goes on."
-        )
-    if until is not None and timezone.is_naive(until):
-        until = timezone.make_aware(until)
-    pausing.pause(
-        job, by=person(request).get_username(), reason=request.POST.get("reason", "").strip(), until=until
-    )
+    reason = request.POST.get("reason", "").strip()
+    pausing.pause(job, by=person(request).get_username(), reason=reason, until=until_of(request))
     return f"Paused {job.name}."
 
 

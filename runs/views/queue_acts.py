@@ -8,13 +8,14 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from jobs.pausing import PauseRefused
-from runs import circuits, draining, lanes, pauses, pinging
+from runs import circuits, draining, lanes, pauses, pinging, targets
 from runs.launch import LaunchRefused
 from runs.models import Circuit, Lane, Worker
 from runs.pauses import PauseKind
 from runs.views.access import (
     CANCEL_RUN,
     CHANGE_LANE,
+    CHANGE_TARGET,
     CHANGE_TRIGGER,
     CHANGE_WORKER,
     PAUSE_JOB,
@@ -23,6 +24,7 @@ from runs.views.access import (
     demand,
     permitted,
     person,
+    until_of,
 )
 
 # What a person needs for ending a pause.
@@ -31,6 +33,7 @@ NEEDS: Final = {
     PauseKind.JOB: PAUSE_JOB,
     PauseKind.SCHEDULE: CHANGE_TRIGGER,
     PauseKind.CAMPAIGN: RUN_JOB,
+    PauseKind.TARGET: CHANGE_TARGET,
 }
 
 
@@ -122,6 +125,21 @@ def end_pause(request: HttpRequest) -> HttpResponse:
         messages.success(request, pauses.resume(kind, pk, by=user.get_username()))
     except (pauses.NotPaused, PauseRefused, LaunchRefused) as error:
         messages.error(request, str(error))
+    return redirect("pages:queues")
+
+
+@permitted(CHANGE_TARGET)
+@require_POST
+def pause_target(request: HttpRequest) -> HttpResponse:
+    """Lets nothing start for the target that the form names, until somebody resumes it or a time."""
+    name, reason = (request.POST.get(field, "").strip() for field in ("target", "reason"))
+    try:
+        until = until_of(request)
+        targets.pause(name, by=person(request).get_username(), reason=reason, until=until)
+    except PauseRefused as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"Paused the target {name}. What runs goes on.")
     return redirect("pages:queues")
 
 

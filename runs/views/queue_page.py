@@ -15,9 +15,18 @@ from django.views.decorators.http import require_GET
 from jobs.models import Job
 from runs import dispatch, lanes, pauses, queues, throughput
 from runs.models import Circuit, CircuitState, Run
+from runs.models.target import TARGET_LENGTH
 from runs.pauses import Pause, PauseKind
 from runs.queues import Queue
-from runs.views.access import CHANGE_LANE, CHANGE_WORKER, PAUSE_JOB, VIEW_RUNS, permitted, person
+from runs.views.access import (
+    CHANGE_LANE,
+    CHANGE_TARGET,
+    CHANGE_WORKER,
+    PAUSE_JOB,
+    VIEW_RUNS,
+    permitted,
+    person,
+)
 from runs.views.queue_acts import NEEDS
 
 # What decides how much goes on at a time (docs/settings.md), and what an empty value means.
@@ -55,6 +64,9 @@ def queue_page(request: HttpRequest) -> HttpResponse:
         "broker": dispatch.look(),
         "settings": _settings(),
         "may_pause": user.has_perm(CHANGE_LANE),
+        "may_hold": user.has_perm(CHANGE_TARGET),
+        "target": request.GET.get("target", "")[:TARGET_LENGTH],
+        "target_length": TARGET_LENGTH,
         "may_drain": user.has_perm(CHANGE_WORKER),
         "may_reset": user.has_perm(PAUSE_JOB),
         "reason_length": lanes.REASON_LENGTH,

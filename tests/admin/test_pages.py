@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifications import sending
-from runs import bulk, deliveries, lists, orders
+from runs import bulk, deliveries, lists, orders, targets
 from runs.models import Circuit, Run
 from tests.admin.conftest import Login
 from tests.factories import (
@@ -41,6 +41,7 @@ def cast() -> None:
     bulk.order(Run.objects.all(), act="cancel", words="all runs", user=None)
     orders.order(orders.Order(job=job, name="spring"), [(1, {"key": "a"})])
     Circuit.objects.create(target="job:calls")
+    targets.pause("shop-7", by="ada")
     lists.save("all", [(1, {"key": "a"})], is_text=False, by="ada")
     make_slot()
     keys.issue(name="ci", owner=make_user())

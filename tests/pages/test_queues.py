@@ -13,7 +13,7 @@ from django.utils import timezone
 from jobs import pausing
 from jobs.models import Job
 from runs import campaigns, lanes, orders, pinging, queues, sweep, tending
-from runs.models import Circuit, Lane, Worker
+from runs.models import Circuit, Lane, PausedTarget, Worker
 from tests.factories import claim_one, make_job, make_run, make_schedule, make_slot
 from tests.pages.conftest import Visitor, words
 from triggers import pausing as triggers_pausing
@@ -190,3 +190,38 @@ def test_a_circuit_breaker_of_a_host_is_reset_there(ada: Client) -> None:
     assert "is closed" in words(ada.post(f"/circuits/{circuit.pk}/reset/", follow=True))
     assert "was closed already" in words(ada.post(f"/circuits/{circuit.pk}/reset/", follow=True))
     assert ada.post("/circuits/123456789/reset/").status_code == 404
+
+
+def test_a_target_is_paused_there_until_a_time_and_resumed(ada: Client) -> None:
+    run = make_run(target="shop-7")
+    assert 'href="/queues/?target=shop-7#pauses"' in words(ada.get(f"/runs/{run.pk}/"))
+    assert 'value="shop-7"' in words(ada.get("/queues/?target=shop-7"))
+    asked = {"target": "shop-7", "reason": "moving house", "until": "2100-01-31T09:30"}
+    shown = words(ada.post("/targets/pause/", asked, follow=True))
+    assert "Paused the target shop-7." in shown
+    assert "moving house" in shown
+    assert "is paused by ada" in words(ada.get(f"/runs/{run.pk}/"))
+    assert "Resumed the target shop-7." in words(
+        ada.post("/pauses/end/", {"pause": "target:shop-7"}, follow=True)
+    )
+    assert claim_one(make_slot()).id == run.pk
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({}, "expected 1 to 200"),
+        ({"target": "a", "until": "soon"}, "is not a time"),
+        ({"target": "a", "until": "2001-01-31T09:30"}, "is over"),
+    ],
+)
+def test_what_can_be_no_pause_of_a_target_is_refused_there(
+    ada: Client, asked: dict[str, str], said: str
+) -> None:
+    assert said in words(ada.post("/targets/pause/", asked, follow=True))
+    assert not PausedTarget.objects.exists()
+
+
+def test_who_may_only_look_pauses_no_target(reader: Client) -> None:
+    assert "Pause a target" not in words(reader.get("/queues/"))
+    assert reader.post("/targets/pause/", {"target": "a"}).status_code == 403

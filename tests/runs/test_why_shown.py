@@ -1,17 +1,20 @@
 """Each reason why a run does not run, produced for real and shown on its page and in the API, word for word."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from jobs.executors import Failed, Outcome, Waiting
 from jobs.models import Job
-from runs import lifecycle
+from runs import lifecycle, targets, why
 from runs.models import Campaign, CampaignStatus, Circuit, ClaimGroup, Lane, Run, TriggerKind
 from tests.factories import claim, claim_one, make_job, make_run, make_slot
 
@@ -99,6 +102,19 @@ def outside_hours() -> Run:
     )
 
 
+def target_paused() -> Run:
+    targets.pause("shop-7", by="ada", reason="moving house")
+    return make_run(target="shop-7")
+
+
+def dedup_started() -> Run:
+    """The second run of a key that keeps the last, while the first goes on."""
+    job = make_job(dedup_mode="keep_last")
+    make_run(job, dedup_key="acme")
+    claim_one(make_slot())
+    return make_run(job, dedup_key="acme")
+
+
 REASONS: dict[str, Callable[[], Run]] = {
     "no_worker": make_run,
     "next": next_one,
@@ -111,6 +127,8 @@ REASONS: dict[str, Callable[[], Run]] = {
     "job_inactive": lambda: of_job(status="inactive"),
     "job_limit": lambda: behind_another(max_concurrent_runs=1),
     "job_rate": lambda: behind_another(max_starts=1, starts_window_seconds=3600),
+    "target_paused": target_paused,
+    "dedup_started": dedup_started,
     "key_limit": lambda: behind_another(concurrency_key_template="{customer}"),
     "circuit_open": circuit_open,
     "circuit_probing": circuit_probing,
@@ -119,6 +137,16 @@ REASONS: dict[str, Callable[[], Run]] = {
     "campaign_rate": lambda: of_campaign(rate_per_second=0.01),
     "campaign_window": outside_hours,
 }
+
+
+def test_each_reason_that_there_is_has_its_example_here() -> None:
+    """What the gate can say, and what is said of runs that it lets through or is not asked about."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_get_viewdef('runs_gate'::regclass)")
+        said = set(re.findall(r"THEN '(\w+)'", cursor.fetchone()[0]))
+    worded = set(re.findall(r'Reason\(\s*"(\w+)"', Path(why.__file__).read_text()))
+    assert len(said) > 10
+    assert set(REASONS) == said | worded
 
 
 @pytest.mark.parametrize("code", REASONS)
