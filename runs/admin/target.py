@@ -72,8 +72,18 @@ class PausedTargetAdmin(Panel):
         """Never: the button Resume ends a pause, and wakes the workers."""
         return False
 
+    def render_change_form(self, request: HttpRequest, context: Any, *rest: Any, **named: Any) -> Any:
+        """Without buttons that save where there is nothing to be changed."""
+        if named.get("change"):
+            context |= dict.fromkeys(
+                ("show_save", "show_save_and_continue", "show_save_and_add_another"), False
+            )
+        return super().render_change_form(request, context, *rest, **named)
+
     def save_model(self, request: HttpRequest, obj: PausedTarget, form: Any, change: bool) -> None:
-        """Pauses the target."""
+        """Pauses the target; of one that is paused already there is nothing to be saved."""
+        if change:
+            return
         by, reason = request.user.get_username(), obj.paused_reason
         obj.pk = targets.pause(obj.name, by=by, reason=reason, until=obj.paused_until).pk
 

@@ -21,6 +21,10 @@ def test_a_target_is_paused_by_adding_it_and_resumed_by_a_button(boss: Client) -
     assert "moving house" in shown
     paused = PausedTarget.objects.get()
     assert paused.paused_by
+    assert "_save" not in text(boss.get(f"{ROOT}{paused.pk}/change/"))
+    before = paused.paused_at
+    boss.post(f"{ROOT}{paused.pk}/change/", {})
+    assert PausedTarget.objects.get().paused_at == before
     assert claim(make_slot()) == []
     asked = {"_confirmed": "yes", "reason": "still moving", "until": ""}
     assert "still moving" in text(boss.post(f"{ROOT}{paused.pk}/pause/", asked, follow=True))
