@@ -8,7 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from jobs.executors import Succeeded, Waiting
-from notifications.models import Notice, Occasion
+from notifications.models import Failing, Notice, Occasion
 from runs import lifecycle, orders, progress, tending
 from runs.claims import Claim, Wish
 from runs.models import ClaimGroup, Ending, Run, TallyDelta, WorkerProcess
@@ -141,6 +141,16 @@ def test_a_run_that_makes_up_for_a_failure_is_told_of(turned: list[bool]) -> Non
     job, slot = make_job(), make_slot()
     make_rule(Occasion.RECOVERED, job=job)
     Notice.objects.create(occasion=Occasion.FAILED, once="failed:1", job=job)
+    run = make_run(job)
+    turn(slot, claim_one(slot))
+    assert turned == [False]
+    assert Notice.objects.filter(occasion="succeeded", run_id=run.pk).exists()
+
+
+def test_a_run_that_makes_up_for_a_failure_that_was_told_is_told_of_too(turned: list[bool]) -> None:
+    job, slot = make_job(), make_slot()
+    make_rule(Occasion.RECOVERED, job=job)
+    Failing.objects.create(job=job, run_id=1, since=timezone.now())
     run = make_run(job)
     turn(slot, claim_one(slot))
     assert turned == [False]
