@@ -215,6 +215,15 @@ def test_a_run_that_was_to_be_cancelled_is_told_of_when_it_succeeds_all_the_same
     assert (moved.status, moved.cancel_requested) == (Status.SUCCEEDED, True)
 
 
+def test_a_turn_that_comes_twice_settles_and_counts_once() -> None:
+    make_run()
+    slot = make_slot()
+    held = claim_one(slot)
+    assert len(turn(slot, held)[0]) == 1
+    assert turn(slot, held)[0] == []
+    assert TallyDelta.objects.count() == 1
+
+
 def test_a_turn_of_who_lost_the_claim_settles_nothing_and_claims(turned: list[bool]) -> None:
     run, slot = make_run(), make_slot()
     held = claim_one(slot)
