@@ -2,7 +2,7 @@
 
 A site slows its own pollers. What a web process answers beside all else is limited: if the pages that are open with it
 would ask more often than `CALM`, all of them wait longer by the same factor, so that two hundred young runs that are
-watched cost no more than fifty. With fewer nothing changes.
+watched cost no more than thirty. With fewer nothing changes.
 """
 
 import time
@@ -13,8 +13,8 @@ from typing import Final
 from django.conf import settings
 from django.http import HttpRequest
 
-# So many polls a second one process is asked for: a tenth of a core.
-CALM: Final = 50.0
+# So many polls a second a process is asked for: with all that the database does, a quarter of a slow core at most.
+CALM: Final = 30.0
 # No page waits longer for its crowd, in seconds.
 LONGEST: Final = 15.0
 # How often the open pages are counted, and how late a poll may come before its page is taken for closed.
