@@ -30,13 +30,15 @@ class Histogram:
         self._counts: Counter[int] = Counter(counts or {})
 
     def read(self, told: str | None) -> None:
-        """Adds what the tallies say: a JSON list of objects of bucket and count, and of lists of buckets."""
-        for part in json.loads(told) if told else ():
-            if isinstance(part, dict):
-                for name, count in part.items():
-                    self._counts[int(name)] += count
-            else:
-                self._counts.update(part)
+        """Adds what the tallies say: lines of JSON, each an object of bucket and count, or a list of buckets.
+
+        Of thousands of lines, as where ten thousand schedules fired in an hour, most say the same.
+        """
+        for line, times in Counter(told.split("\n") if told else ()).items():
+            part = json.loads(line)
+            counted = part if isinstance(part, dict) else Counter(part)
+            for name, count in counted.items():
+                self._counts[int(name)] += count * times
 
     def join(self, other: "Histogram") -> None:
         """Adds another one."""

@@ -17,8 +17,9 @@ SPREAD = ("wait_p50_seconds", "wait_p95_seconds", "duration_p50_seconds", "durat
 _SAID = "status, runs, timed, duration_seconds, wait_seconds"
 HOURLY = f"{_SAID}, waits, durations"
 DELTA = f"{_SAID}, to_jsonb(waits) AS waits, to_jsonb(durations) AS durations"
-SUMMED = """status, sum(runs), sum(timed), sum(duration_seconds), sum(wait_seconds),
-        jsonb_agg(waits) FILTER (WHERE timed > 0), jsonb_agg(durations) FILTER (WHERE timed > 0)"""
+SUMMED = r"""status, sum(runs), sum(timed), sum(duration_seconds), sum(wait_seconds),
+        string_agg(waits::text, E'\n') FILTER (WHERE timed > 0),
+        string_agg(durations::text, E'\n') FILTER (WHERE timed > 0)"""
 
 _HOURS = f"""
     SELECT hour, {SUMMED} FROM (

@@ -59,8 +59,8 @@ _PACES: Final = """
     GROUP BY lane, at"""
 
 # Whole hours, the minutes before and behind them, and what was not folded yet.
-_WAITS: Final = """
-    SELECT jsonb_agg(waits) FROM (
+_WAITS: Final = r"""
+    SELECT string_agg(waits::text, E'\n') FROM (
         SELECT waits FROM runs_hourlytally
         WHERE lane = %(lane)s AND hour >= %(first)s AND hour < %(last)s AND timed > 0
         UNION ALL
