@@ -6,13 +6,17 @@ Jobs and triggers count their versions. What is changed more seldom has the dige
 import hashlib
 import json
 import re
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
-from rest_framework.exceptions import APIException
+from django.db.models import Model
+from rest_framework.exceptions import APIException, NotFound
 from rest_framework.request import Request
 
 from jobs.faults import Fault
 from jobs.wire import InvalidHeader
+
+M = TypeVar("M", bound=Model)
 
 # A number, or so many digits of a digest.
 TAG: Final = r'"[0-9a-f]{1,16}"'
@@ -49,3 +53,15 @@ def match(request: Request, version: int | str, *, noun: str) -> None:
         raise PreconditionFailed(
             f"The {noun} is at version {version} now, and not {text[1:-1]}: somebody changed it."
         )
+
+
+def hold(request: Request, found: M, *, version: Callable[[M], int | str], noun: str) -> M:
+    """What was found, as it stands now, locked until the transaction ends: nobody else can change it meanwhile.
+
+    Raises NotFound if it is gone by now, and what `match` raises.
+    """
+    held = type(found)._default_manager.select_for_update(of=("self",)).filter(pk=found.pk).first()
+    if held is None:
+        raise NotFound(f"There is no {noun} {found.pk} any more.")
+    match(request, version(held), noun=noun)
+    return held

@@ -14,7 +14,7 @@ from rest_framework.settings import api_settings
 
 from jobs import wire
 from jobs.endpoint import Endpoint, described
-from jobs.versions import digest, match, tag
+from jobs.versions import digest, hold, tag
 from notifications import channels, sending
 from notifications.api.objects import (
     CHANNEL,
@@ -160,10 +160,7 @@ def actor(request: Request) -> str:
 
 def _held(request: Request, number: int) -> Channel:
     """The channel, which nobody else can change meanwhile; raises NotFound and PreconditionFailed."""
-    known = Channel.objects.select_for_update(of=("self",))
-    found = known.filter(pk=find_channel(request, number).pk).first() or find_channel(request, number)
-    match(request, _version(found), noun="channel")
-    return found
+    return hold(request, find_channel(request, number), version=_version, noun="channel")
 
 
 def _version(channel: Channel) -> str:

@@ -16,7 +16,7 @@ from jobs import wire
 from jobs.endpoint import Endpoint, described
 from jobs.expectations import shown
 from jobs.models import Job
-from jobs.versions import digest, match, tag
+from jobs.versions import digest, hold, tag
 from notifications.api.objects import NEW_RULE, RULE, RuleSerializer, check_unbound, refusal
 from notifications.models import Channel, Rule
 
@@ -95,10 +95,7 @@ def _version(rule: Rule) -> str:
 
 def _held(request: Request, number: int) -> Rule:
     """The rule, which nobody else can change meanwhile; raises NotFound and PreconditionFailed."""
-    known = _KNOWN.select_for_update(of=("self",))
-    found = known.filter(pk=_find(request, number).pk).first() or _find(request, number)
-    match(request, _version(found), noun="rule")
-    return found
+    return hold(request, _find(request, number), version=_version, noun="rule")
 
 
 def _write(rule: Rule, body: Mapping[str, Any]) -> Rule:

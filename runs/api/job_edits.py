@@ -1,5 +1,6 @@
 """Making, changing and removing jobs, and holding them up."""
 
+from operator import attrgetter
 from typing import Any, ClassVar, cast
 
 from django.contrib.auth.models import User
@@ -13,7 +14,7 @@ from jobs import pausing, wire
 from jobs.endpoint import Endpoint, described
 from jobs.models import Job
 from jobs.pausing import REASON_LENGTH
-from jobs.versions import match, tag
+from jobs.versions import hold, tag
 from jobs.wire import InvalidBody
 from runs.api import bodies, job_bodies
 from runs.api.finding import actor, find_job
@@ -150,9 +151,7 @@ class ResumeJobView(Endpoint):
 
 def _held(request: Request, slug: str) -> Job:
     """The job, which nobody else can change meanwhile; raises NotFound and PreconditionFailed."""
-    job = Job.objects.select_for_update().get(pk=find_job(request, slug).pk)
-    match(request, job.version, noun="job")
-    return job
+    return hold(request, find_job(request, slug), version=attrgetter("version"), noun="job")
 
 
 def _answer(job: Job, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -17,7 +17,7 @@ from jobs import wire
 from jobs.endpoint import Endpoint, described
 from jobs.faults import Fault
 from jobs.fields import Instant, Text, Value
-from jobs.versions import digest, match, tag
+from jobs.versions import digest, hold, tag
 from jobs.wire import InvalidBody
 from runs import polling
 from runs.api import bodies
@@ -261,12 +261,7 @@ def _write(request: Request, source: Source, body: Mapping[str, Any]) -> None:
 
 def _held(request: Request, number: int) -> Source:
     """The source, which nobody else can change meanwhile; raises NotFound and PreconditionFailed."""
-    find_source(request, number)
-    found = Source.objects.select_for_update().filter(pk=number).first()
-    if found is None:
-        raise NotFound(f"There is no source {number}.")
-    match(request, _version(found), noun="source")
-    return found
+    return hold(request, find_source(request, number), version=_version, noun="source")
 
 
 def _version(source: Source) -> str:

@@ -1,6 +1,7 @@
 """Making, changing and removing triggers, switching them on and off, and firing one by hand."""
 
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any, ClassVar, Final
 
 from django.core.exceptions import ValidationError
@@ -11,7 +12,7 @@ from rest_framework.response import Response
 from jobs import wire
 from jobs.endpoint import Endpoint, described
 from jobs.faults import Fault
-from jobs.versions import match, tag
+from jobs.versions import hold, tag
 from jobs.wire import InvalidBody
 from runs import causes, launch
 from runs.api import bodies, event_bodies, trigger_bodies
@@ -245,9 +246,7 @@ def held(request: Request, slug: str, number: int, act: Callable[[Trigger], None
     with transaction.atomic():
         if found.kind in (Kind.DEPENDENCY, Kind.SCHEDULE):
             dependencies.lock()  # before the row, in the order in which everybody takes the two
-        locked = Trigger.objects.select_related("job").select_for_update(of=("self",))
-        found = locked.filter(pk=number).first() or find_trigger(request, slug, number)
-        match(request, found.version, noun="trigger")
+        found = hold(request, found, version=attrgetter("version"), noun="trigger")
         act(found)
     return found
 

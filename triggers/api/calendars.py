@@ -19,7 +19,7 @@ from jobs import wire
 from jobs.endpoint import Endpoint, described
 from jobs.faults import Fault
 from jobs.fields import Instant, Value
-from jobs.versions import digest, match, tag
+from jobs.versions import digest, hold, tag
 from jobs.wire import InvalidBody
 from triggers import cron
 from triggers.calendars import LINE_LENGTH, MAX_LINES
@@ -188,13 +188,11 @@ def _version(calendar: Calendar) -> str:
 
 def _held(request: Request, number: int) -> Calendar:
     """The calendar, which nobody else can change meanwhile; raises NotFound and PreconditionFailed."""
-    found = _find(number, Calendar.objects.select_for_update())
-    match(request, _version(found), noun="calendar")
-    return found
+    return hold(request, _find(number), version=_version, noun="calendar")
 
 
-def _find(number: int, among: QuerySet[Calendar] | None = None) -> Calendar:
-    found = (Calendar.objects.all() if among is None else among).filter(pk=number).first()
+def _find(number: int) -> Calendar:
+    found = Calendar.objects.filter(pk=number).first()
     if found is None:
         raise NotFound(f"There is no calendar {number}.")
     return found
