@@ -21,11 +21,14 @@ def main(migrated: Path) -> None:
     django.setup()
     from django.core.management import call_command
 
-    wait_for_database()
-    call_command("migrate", interactive=False, verbosity=0)
-    migrated.touch()
-    call_command("sync_jobs", verbosity=0)
-    ensure_access()
+    from jobs import auditing
+
+    with auditing.part_of("up"):
+        wait_for_database()
+        call_command("migrate", interactive=False, verbosity=0)
+        migrated.touch()
+        call_command("sync_jobs", verbosity=0)
+        ensure_access()
 
 
 def wait_for_database() -> None:

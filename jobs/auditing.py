@@ -28,6 +28,7 @@ _TELL: Final = (
     "set_config('pghistory.context_metadata', %s, true); "
 )
 _asking: ContextVar[tuple[uuid.UUID, HttpRequest, dict[str, Any]] | None] = ContextVar("asking", default=None)
+_command: ContextVar[str] = ContextVar("command", default="")
 _PROCESS: Final = uuid.uuid4()
 
 
@@ -39,6 +40,16 @@ def asked_by(request: HttpRequest) -> Iterator[None]:
         yield
     finally:
         _asking.reset(token)
+
+
+@contextmanager
+def part_of(command: str) -> Iterator[None]:
+    """Has what is changed within told as done by that command, which started this process for a part of its work."""
+    token = _command.set(command)
+    try:
+        yield
+    finally:
+        _command.reset(token)
 
 
 def note(**facts: Any) -> None:
@@ -64,7 +75,7 @@ def tell(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context
 def _known() -> tuple[uuid.UUID, dict[str, Any]]:
     asking = _asking.get()
     if asking is None:
-        return _PROCESS, _of_process()
+        return _PROCESS, _of_process(_command.get())
     number, request, more = asking
     return number, {**_of_request(request), **more}
 
@@ -92,16 +103,16 @@ def _door(path: str) -> str:
 
 
 @cache
-def _of_process() -> dict[str, Any]:
-    """A command of `manage.py` with the account that started it, or the kind of process."""
+def _of_process(command: str) -> dict[str, Any]:
+    """A command of `manage.py` (or `command`) with the account that started it, or the kind of process."""
     program = Path(sys.argv[0])
     # `python -m celery` is run from celery/__main__.py.
     name = program.parent.name if program.name == "__main__.py" else program.name
     words = [name, *sys.argv[1:]]
-    if words[0] == "prepare.py":  # what `up` has done before people come, and is known by
-        words = ["manage.py", "up"]
     if words[0] == "manage.py" and len(words) > 1:
-        return {"by": f"command {words[1]} ({_account()})", "door": "command"}
+        command = command or words[1]
+    if command:
+        return {"by": f"command {command} ({_account()})", "door": "command"}
     role = next((word for word in ("worker", "beat") if word in words), words[0])
     return {"by": role, "door": role}
 

@@ -1,7 +1,6 @@
 """jobs.changes, jobs.auditing and triggers.reverting: the trail of changes, and taking one back."""
 
 import json
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -131,13 +130,9 @@ def test_without_a_request_the_kind_of_process_is_named() -> None:
     assert "raw SQL" not in newest(job).by
 
 
-def test_what_up_does_before_people_come_is_named_by_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["/srv/headway/config/prepare.py", "/tmp/migrated"])
-    auditing._of_process.cache_clear()
-    try:
+def test_what_a_process_does_as_a_part_of_a_command_is_named_by_the_command() -> None:
+    with auditing.part_of("up"):
         job = make_job()
-    finally:
-        auditing._of_process.cache_clear()
     assert newest(job).by.startswith("command up (")
 
 

@@ -22,6 +22,12 @@ def launches(live: Live) -> int:
     return int(count)
 
 
+def test_what_the_first_start_made_is_told_as_made_by_the_command_up(live: Live) -> None:
+    found = live.pages.get("/audit/?by=command up")
+    assert found.status_code == 200
+    assert re.search(r"command up \([^)]+\)", found.text), found.text
+
+
 def test_the_curl_line_of_the_jobs_page_starts_a_remote_run(live: Live) -> None:
     page = live.pages.get("/jobs/test-suite/").text
     found = re.search(r'<pre id="curl"[^>]*>(.*?)</pre>', page, re.DOTALL)
