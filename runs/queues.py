@@ -13,7 +13,7 @@ from django.db import connection
 from jobs.priority import LANES
 from runs import progress, stats, throughput
 from runs.models import Campaign, Lane, Run, Worker
-from runs.models.campaign import TENDED, CampaignStatus
+from runs.models.campaign import OPEN
 from runs.stats import Ended
 from runs.status import Status
 from runs.throughput import Paces
@@ -92,7 +92,7 @@ def _length(lane: str, waiting: int, delayed: int, active: int, since: datetime 
 
 def _of_campaigns() -> int:
     """How many runs of campaigns are open, by their counters."""
-    campaigns = Campaign.objects.filter(status__in=(*TENDED, CampaignStatus.PAUSED))
+    campaigns = Campaign.objects.filter(status__in=OPEN)
     return sum(each.open for each in progress.of_campaigns(list(campaigns)).values())
 
 

@@ -44,7 +44,7 @@ _ASTRAY: Final = """
         FROM paused p CROSS JOIN runs_campaign c
         JOIN runs_recipient recipient ON recipient.campaign_id = c.id AND recipient.key = p.name COLLATE "C"
             AND recipient.fault IS NULL AND recipient.run_id <= c.expanded_upto
-        WHERE c.status NOT IN ('draft', 'scheduled', 'done', 'cancelled')
+        WHERE c.status IN ('expanding', 'running', 'paused', 'cancelling')
         UNION ALL
         SELECT aimed.name, again.id FROM aimed JOIN runs_run again ON again.retry_of_id = aimed.id),
     found AS (

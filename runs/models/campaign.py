@@ -50,6 +50,8 @@ CAMPAIGN_MOVES: Final[Mapping[Status, tuple[Status, ...]]] = {
 }
 # What the sweep has to look after.
 TENDED: Final = (Status.SCHEDULED, Status.EXPANDING, Status.RUNNING, Status.CANCELLING)
+# What was started or will be by the clock, and has not ended.
+OPEN: Final = (*TENDED, Status.PAUSED)
 _ALLOWED: Final = ", ".join(
     f"'{old.value}>{new.value}'" for old, news in CAMPAIGN_MOVES.items() for new in news
 )
@@ -147,7 +149,7 @@ class Campaign(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            models.Index(name="campaign_tended", fields=["status"], condition=Q(status__in=TENDED)),
+            models.Index(name="campaign_open", fields=["status"], condition=Q(status__in=OPEN)),
             models.Index(name="campaign_paced", fields=["id"], condition=Q(rate_per_second__isnull=False)),
             models.Index(
                 name="campaign_grown", fields=["id"], condition=Q(counted__lt=F("launched") + F("retried"))
