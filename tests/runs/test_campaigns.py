@@ -1,5 +1,6 @@
 """runs.campaigns and runs.tending: a campaign's way from its recipients to its end, and who may hold it."""
 
+import json
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -471,6 +472,25 @@ def test_a_slot_tends_a_portion_after_the_other_and_asks_for_another_turn(
     tending.carry_on(campaign.pk)
     assert numbers(campaign) == {"cancelled": 5}
     assert campaign.status == CampaignStatus.CANCELLED
+
+
+def test_a_portion_of_a_campaign_that_is_cancelled_is_found_without_reading_the_others() -> None:
+    campaign = make_campaign(people(200))
+    campaigns.pause(campaign, by="ada")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE runs_run, runs_claimgroup")
+        # A table that is as small as this one is read whole without being asked to.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+    queued, *_ = tending._open_runs(campaign)
+    (plan,) = json.loads(queued[:5].explain(analyze=True, format="json"))
+    assert rows_read(plan["Plan"]) == 5
+
+
+def rows_read(node: dict[str, Any]) -> float:
+    """How many rows of the runs the plan's scans have found."""
+    own = node["Actual Rows"] * node["Actual Loops"] if node.get("Relation Name") == "runs_run" else 0
+    return float(own + sum(rows_read(part) for part in node.get("Plans", ())))
 
 
 def test_the_database_refuses_runs_without_a_group_of_their_job() -> None:
