@@ -39,9 +39,11 @@ _MOST_USED: Final = """
     WHERE trigger_id IN (
         SELECT trigger_id FROM runs_triggertally WHERE trigger_id IS NOT NULL
         GROUP BY trigger_id ORDER BY sum(runs) DESC, trigger_id LIMIT %s)"""
+# In the order of the index that has them, as in `runs.queues`.
 _PRIORITIES: Final = """
     SELECT l.name, q.priority, count(*) FROM runs_lane l CROSS JOIN LATERAL (
-        SELECT priority FROM runs_run WHERE status = 'queued' AND lane = l.name LIMIT %s) q
+        SELECT priority FROM runs_run WHERE status = 'queued' AND lane >= l.name AND lane <= l.name
+        ORDER BY lane, group_id, priority, id LIMIT %s) q
     WHERE l.name <> 'bulk' GROUP BY l.name, q.priority ORDER BY l.name, q.priority"""
 
 Labels = Mapping[str, Any]

@@ -81,8 +81,8 @@ _AHEAD = """
         CROSS JOIN LATERAL (
             SELECT r.id, r.queued_at FROM runs_run r
             WHERE r.status = 'queued' AND r.lane = own.lane AND r.group_id = level.group_id
-              AND r.priority = level.priority
-            ORDER BY r.id LIMIT %(most)s::bigint) r
+              AND r.priority >= level.priority AND r.priority <= level.priority
+            ORDER BY r.priority, r.id LIMIT %(most)s::bigint) r
         WHERE own.id = %(run)s::bigint AND gate.blocker IS NULL
           AND (runs_urgency(level.priority, r.queued_at, %(seconds)s::float8, %(limit)s::int), r.id)
             < (runs_urgency(own.priority, own.queued_at, %(seconds)s::float8, %(limit)s::int), own.id)

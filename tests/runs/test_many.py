@@ -1,0 +1,86 @@
+"""The engine beside very many runs: it finds what it looks for by the index that has it, whatever the planner knows."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from jobs.models import Job
+from runs import metrics, queues, why
+from runs.models import Run
+from tests.factories import claim, make_job, make_run, make_slot
+
+pytestmark = pytest.mark.django_db
+
+MANY = 5_000
+
+
+@contextmanager
+def reading(most: int, table: str = "runs_run") -> Iterator[None]:
+    """Fails if what is done inside reads more rows of the table than that, by whatever way."""
+    before = rows_read(table)
+    yield
+    assert rows_read(table) - before <= most
+
+
+def rows_read(table: str) -> int:
+    """How many rows of the table this transaction has read."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT coalesce(idx_tup_fetch, 0) + coalesce(seq_tup_read, 0) FROM pg_stat_xact_user_tables
+               WHERE relname = %s""",
+            [table],
+        )
+        return int(cursor.fetchone()[0])
+
+
+def queued(job: Job, *, priority: int = 50, count: int = MANY) -> None:
+    """Many queued runs of the job, which are all that the planner has seen."""
+    first = make_run(job, priority=priority)
+    columns = ", ".join(
+        str(field.column)
+        for field in Run._meta.concrete_fields
+        if not field.primary_key and not field.generated
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO runs_run ({columns}) SELECT {columns} FROM runs_run, generate_series(2, %s) WHERE id = %s",
+            [count, first.pk],
+        )
+        cursor.execute("ANALYZE runs_run, runs_claimgroup, jobs_job")
+        cursor.execute("DISCARD PLANS")
+
+
+@pytest.mark.parametrize("limit", [1, 50])
+def test_a_claim_behind_the_many_runs_of_a_paused_job_does_not_read_them(limit: int) -> None:
+    held, slot = make_job(), make_slot()
+    queued(held)
+    Job.objects.filter(pk=held.pk).update(status="paused")
+    run = make_run(make_job(), priority=50)
+    with reading(100):
+        assert [claimed.id for claimed in claim(slot, lane="default", limit=limit)] == [run.pk]
+
+
+def test_the_place_of_a_run_is_known_without_reading_the_queue_of_others() -> None:
+    queued(make_job())
+    Job.objects.update(status="paused")
+    run = make_run(make_job(), priority=50)
+    with reading(100):
+        assert why.why(run) == why.Reason("no_worker", "No worker is alive on the lane default.")
+
+
+@pytest.mark.parametrize("look", [queues.lengths, lambda: metrics.text(timezone.now())])
+def test_how_full_the_lanes_are_is_known_without_reading_what_has_ended(look: Callable[[], object]) -> None:
+    queued(make_job())
+    end_all()
+    run = make_run(make_job(), priority=5)
+    with reading(200):
+        look()
+    assert queues.lengths()["high"].waiting_since == run.queued_at
+
+
+def end_all() -> None:
+    """Ends whatever is queued; the planner still takes it for queued."""
+    Run.objects.filter(status="queued").update(status="cancelled", finished_at=timezone.now())
