@@ -16,9 +16,8 @@ from django.utils import timezone
 from jobs.models import Job
 from notifications import outbox
 from notifications.models import Occasion
-from runs import dispatch
-from runs.models import Circuit, CircuitEvent, CircuitState, Run
-from runs.status import Status
+from runs import dispatch, levels
+from runs.models import Circuit, CircuitEvent, CircuitState
 
 log = structlog.get_logger(__name__)
 
@@ -154,6 +153,6 @@ def _close(circuit: Circuit, *, now: datetime) -> None:
 
 def _wake(circuit: Circuit) -> None:
     """What waited behind the breaker may start: wakes the lanes it waits in."""
-    waiting = Run.objects.filter(status=Status.QUEUED, job__circuit_target=circuit.target)
-    for lane in waiting.order_by("lane").values_list("lane", flat=True).distinct():
+    guarded = Job.objects.filter(circuit_target=circuit.target).values_list("pk", flat=True)
+    for lane in sorted(levels.waiting(guarded, most=1)):
         dispatch.hint_after_commit(lane)

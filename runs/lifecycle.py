@@ -290,40 +290,55 @@ def replace(run_id: int, *, by: str) -> list[Moved]:
     return moved
 
 
+# Queued runs are found by the levels of the lanes (`runs_levels`): usually none of these is to be skipped, and then
+# nobody reads through a queue of a million. Of scheduled ones the next that are due are looked at.
+_LEVEL: Final = """runs_lane l CROSS JOIN runs_levels(l.name) level
+            JOIN runs_claimgroup g ON g.id = level.group_id"""
+_OF_LEVEL: Final = """CROSS JOIN LATERAL (
+                SELECT r.id FROM runs_run r
+                WHERE r.status = 'queued' AND r.lane = l.name AND r.group_id = level.group_id
+                  AND r.priority >= level.priority AND r.priority <= level.priority
+                ORDER BY r.priority, r.id LIMIT %s FOR UPDATE SKIP LOCKED) held"""
+
+
 def skip(*, limit: int = 1000) -> list[Moved]:
-    """Skips what waits for a job that was made inactive."""
+    """Skips what waits for a job that was made inactive; what is to be queued much later, when that comes near."""
     return move(
-        """
+        f"""
         WITH x AS MATERIALIZED (
-            SELECT held.id FROM runs_run held JOIN jobs_job j ON j.id = held.job_id
-            WHERE held.status IN ('scheduled', 'queued') AND j.status = 'inactive'
-              -- Usually there is none, and then nobody reads through a queue of a hundred thousand.
-              AND EXISTS (SELECT 1 FROM jobs_job inactive WHERE inactive.status = 'inactive')
-            LIMIT %s FOR UPDATE OF held SKIP LOCKED)
+            SELECT held.id FROM {_LEVEL}
+            JOIN jobs_job j ON j.id = g.job_id AND j.status = 'inactive' {_OF_LEVEL}
+            WHERE EXISTS (SELECT 1 FROM jobs_job inactive WHERE inactive.status = 'inactive')
+            UNION ALL
+            SELECT held.id FROM (
+                SELECT held.id FROM (
+                    SELECT r.id, r.job_id FROM runs_run r WHERE r.status IN ('scheduled', 'waiting')
+                    ORDER BY r.due_at LIMIT %s) next
+                JOIN jobs_job j ON j.id = next.job_id AND j.status = 'inactive'
+                JOIN runs_run held ON held.id = next.id FOR UPDATE OF held SKIP LOCKED) held
+            LIMIT %s)
         UPDATE runs_run r SET status = 'skipped', skip_reason = 'The job is inactive.', due_at = NULL,
                finished_at = clock_timestamp()
         FROM x
         WHERE r.id = x.id AND r.status || '' IN ('scheduled', 'queued')""",
-        [limit],
+        [limit, limit, limit],
     )
 
 
 def skip_aimed(*, limit: int = 1000) -> list[Moved]:
     """Skips what campaigns have queued for a target that is paused, and that was put aside (`runs.targets`)."""
     return move(
-        """
+        f"""
         WITH x AS MATERIALIZED (
-            SELECT held.id FROM runs_pausedtarget p
-            JOIN runs_claimgroup g ON g.target = p.name AND g.campaign_id IS NOT NULL
-            CROSS JOIN runs_lane l
-            JOIN runs_run held ON held.status = 'queued' AND held.lane = l.name AND held.group_id = g.id
+            SELECT held.id FROM {_LEVEL} AND g.campaign_id IS NOT NULL
+            JOIN runs_pausedtarget p ON p.name = g.target {_OF_LEVEL}
             WHERE p.paused_until IS NULL OR p.paused_until > clock_timestamp()
-            LIMIT %s FOR UPDATE OF held SKIP LOCKED)
+            LIMIT %s)
         UPDATE runs_run r SET status = 'skipped', skip_reason = 'The target is paused.', due_at = NULL,
                finished_at = clock_timestamp()
         FROM x
         WHERE r.id = x.id AND r.status || '' = 'queued'""",
-        [limit],
+        [limit, limit],
     )
 
 

@@ -132,8 +132,9 @@ def refill() -> None:
     """Sends hints for every lane that has queued runs: what was not published, or was lost, is found so."""
     for lane in Lane.objects.filter(paused_at__isnull=True).values_list("name", flat=True):
         most = dispatch.most_hints(lane)
-        waiting = Run.objects.filter(status=Status.QUEUED, lane=lane).values_list("pk", flat=True)[:most]
-        if count := len(waiting):
+        # In the order of the index that has them: unordered ones may be looked for in all that has ended.
+        waiting = Run.objects.filter(status=Status.QUEUED, lane=lane).order_by("group_id", "priority", "pk")
+        if count := len(waiting.values_list("pk", flat=True)[:most]):
             dispatch.top_up(lane, count)
 
 

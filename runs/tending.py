@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from jobs.models import Job
-from runs import campaigns, dispatch, launch, lifecycle, progress
+from runs import campaigns, dispatch, launch, levels, lifecycle, progress
 from runs.models import Campaign, CampaignStatus, ClaimGroup, Run
 from runs.models.campaign import TENDED
 from runs.progress import Progress
@@ -74,10 +74,9 @@ def wake(lanes: Collection[str]) -> None:
     rated = list(Job.objects.filter(max_starts__isnull=False).values_list("pk", flat=True))
     if not rated:
         return
-    waiting = Run.objects.filter(status=Run.Status.QUEUED, group__job__in=rated)
-    for lane in lanes:
-        if count := len(waiting.filter(lane=lane).values_list("pk", flat=True)[: dispatch.most_hints(lane)]):
-            dispatch.top_up(lane, count)
+    waiting = levels.waiting(rated, most=max(map(dispatch.most_hints, lanes), default=0))
+    for lane in waiting.keys() & set(lanes):
+        dispatch.top_up(lane, waiting[lane])
 
 
 def _step(number: int, *, wait: bool = False) -> bool:

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
 from jobs.models import Job
-from runs import metrics, queues, why
-from runs.models import Run
+from runs import circuits, levels, lifecycle, metrics, queues, sweep, targets, tending, why
+from runs.models import Campaign, Circuit, ClaimGroup, Run
 from tests.factories import claim, make_job, make_run, make_slot
 
 pytestmark = pytest.mark.django_db
@@ -84,3 +85,50 @@ def test_how_full_the_lanes_are_is_known_without_reading_what_has_ended(look: Ca
 def end_all() -> None:
     """Ends whatever is queued; the planner still takes it for queued."""
     Run.objects.filter(status="queued").update(status="cancelled", finished_at=timezone.now())
+
+
+def test_a_sweep_skips_the_runs_of_inactive_jobs_without_reading_those_of_others() -> None:
+    inactive = make_job()
+    soon, run = make_run(inactive, run_at=timezone.now() + timedelta(days=1)), make_run(inactive)
+    queued(make_job())
+    Job.objects.filter(pk=inactive.pk).update(status="inactive")
+    with reading(50):
+        skipped = lifecycle.skip(limit=10)
+    assert {moved.id for moved in skipped} == {run.pk, soon.pk}
+
+
+def test_a_sweep_finds_the_runs_of_paused_targets_without_reading_those_of_others() -> None:
+    job = make_job()
+    campaign = Campaign.objects.create(job=job, name="spring", cause="ordered by ada")
+    targets.pause("acme", by="ada")
+    ClaimGroup.objects.create(job=job, campaign=campaign, target="acme")
+    queued(job)
+    with reading(50):
+        assert lifecycle.skip_aimed(limit=10) == []
+
+
+def test_a_sweep_finds_what_is_queued_without_reading_what_has_ended() -> None:
+    queued(make_job(), priority=100)
+    end_all()
+    with reading(50):
+        sweep.refill()
+
+
+def test_who_wakes_lanes_for_a_job_does_not_read_the_runs_of_others() -> None:
+    rated = make_job(max_starts=1, circuit_failure_rate=0.5)
+    queued(make_job())
+    make_run(rated, priority=5)
+    with reading(50):
+        assert levels.waiting([rated.pk], most=10) == {"high": 1}
+        tending.wake(["high", "default"])
+
+
+def test_a_breaker_that_is_closed_wakes_the_lanes_in_which_its_runs_wait() -> None:
+    guarded = make_job(circuit_failure_rate=0.5)
+    queued(make_job())
+    make_run(guarded, priority=5)
+    now = timezone.now()
+    assert guarded.circuit_target is not None
+    circuit = Circuit.objects.create(target=guarded.circuit_target, opened_at=now, open_until=now)
+    with reading(50):
+        assert circuits.reset(circuit, by="ada")
