@@ -12,7 +12,7 @@ from functools import partial
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from jobs import changes
 from notifications import senders, sending
@@ -102,10 +102,13 @@ def run(now: datetime) -> bool:
 
 
 def _repair(repair: Callable[[], object]) -> None:
+    """Does one repair. Raises the database's error only if the database is away, and none of the others can be done."""
     try:
         repair()
-    except IntegrityError as error:
-        log.error("repair_failed", repair=str(repair), error=str(error).strip())
+    except Exception as error:  # one that fails at each sweep, for what it meets, would end each before the others
+        if isinstance(error, DatabaseError | InterfaceError) and not connection.is_usable():
+            raise
+        log.error("repair_failed", repair=str(repair), exc_info=error)
 
 
 def _begin(now: datetime) -> datetime | None:

@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.db import connection, transaction
 from django.utils import timezone
 
 from jobs.models import Job
-from runs import dispatch, sweep
+from runs import dispatch, lifecycle, sweep
 from runs.models import Heartbeat, Idempotency, Run, Worker
 from runs.status import Status
 from tests.factories import claim_one, make_run, make_slot
@@ -45,6 +46,25 @@ def test_a_second_sweep_at_the_same_moment_does_nothing() -> None:
     assert sweep.run(now)
     assert not sweep.run(now)
     assert sweep.run(now + BETWEEN)
+
+
+@pytest.mark.parametrize("failure", ["SELECT 1 / 0", "SELECT pg_sleep(600)", None])
+def test_a_repair_that_fails_keeps_none_of_the_others_from_being_done(
+    failure: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = '20ms'")
+            cursor.execute(failure or "SELECT 1")
+            raise KeyError("what a repair did not expect")
+
+    now = sweep.database_now()
+    due = make_run(run_at=now + timedelta(hours=1))
+    Run.objects.filter(pk=due.pk).update(due_at=now - timedelta(seconds=1))
+    monkeypatch.setattr(lifecycle, "rescue", fail)
+    Heartbeat.objects.create(name=sweep.NAME, at=now - BETWEEN, detail={"grace_until": now.isoformat()})
+    assert sweep.run(now)
+    assert Run.objects.get(pk=due.pk).status == Status.QUEUED
 
 
 def test_after_a_silence_of_the_sweep_the_living_get_one_lease_to_show_up() -> None:
