@@ -118,12 +118,15 @@ class Heartbeat:
         self.ready = True
 
     def _register(self, now: float) -> None:
-        self.worker_id = workers.register(
+        """Takes the worker's lease: a new one, or that of a heartbeat process before us that died."""
+        self.worker_id = workers.take_over() or workers.register(
             name=self.name, pid=self.parent, lanes=self.lanes, concurrency=self.concurrency
         )
         self.renewed_at = now
         for pid in self._slots():
-            _signal(pid, signal.SIGCONT)  # a heartbeat process before us may have died between stop and kill
+            _signal(pid, signal.SIGCONT)  # it may have died between stop and kill
+        if workers.is_stopping():
+            self.stop()  # it was told so, and not we
         log.info("worker_registered", worker=self.name, lanes=list(self.lanes), id=self.worker_id)
 
     def _renew(self, now: float) -> None:
@@ -203,7 +206,11 @@ class Heartbeat:
         die for it. So it is stopped first, looked at again, and killed only if it still holds this claim.
         """
         _signal(charge.pid, signal.SIGSTOP)
-        claim = lifecycle.held(charge.run_id, token=charge.token)
+        try:
+            claim = lifecycle.held(charge.run_id, token=charge.token)
+        except (DatabaseError, InterfaceError):
+            _signal(charge.pid, signal.SIGCONT)  # it may have ended this run, and then nobody looks at it again
+            raise
         if claim is None:
             _signal(charge.pid, signal.SIGCONT)
             return

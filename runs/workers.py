@@ -50,17 +50,17 @@ _slot: Slot | None = None
 def register(*, name: str, pid: int, lanes: Sequence[str], concurrency: int) -> int:
     """Makes a row, with a fresh lease, for the worker of this node; returns its id.
 
-    One that drained before its lease was lost goes on draining.
+    One that took hints, or drained, before its lease was lost still does.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO runs_worker (node, name, hostname, pid, lanes, concurrency, commit, lease_until,
-                   draining_at, drained_by)
+                   ready_at, draining_at, drained_by)
                SELECT x.node, %s, %s, %s, %s, %s, %s, clock_timestamp() + %s * interval '1 second',
-                   before.draining_at, coalesce(before.drained_by, '')
+                   before.ready_at, before.draining_at, coalesce(before.drained_by, '')
                FROM (SELECT %s::uuid AS node) x
                LEFT JOIN LATERAL (
-                   SELECT w.draining_at, w.drained_by FROM runs_worker w WHERE w.node = x.node
+                   SELECT w.ready_at, w.draining_at, w.drained_by FROM runs_worker w WHERE w.node = x.node
                    ORDER BY w.id DESC LIMIT 1) before ON true
                RETURNING id""",
             [
@@ -75,6 +75,24 @@ def register(*, name: str, pid: int, lanes: Sequence[str], concurrency: int) -> 
             ],
         )
         return int(cursor.fetchone()[0])
+
+
+def take_over() -> int | None:
+    """Prolongs the lease of the worker of this node for a heartbeat process that knows nothing of it; returns its id.
+
+    None if there is none or it has passed. What the worker's slots carry is in the care of the same row then.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE runs_worker SET heartbeat_at = clock_timestamp(),
+                   lease_until = clock_timestamp() + %s * interval '1 second'
+               WHERE id = (SELECT max(w.id) FROM runs_worker w WHERE w.node = %s)
+                 AND lease_until > clock_timestamp()
+               RETURNING id""",
+            [settings.LEASE_SECONDS, node],
+        )
+        row = cursor.fetchone()
+    return int(row[0]) if row else None
 
 
 def renew(worker_id: int, *, memory_bytes: int | None = None) -> bool:
