@@ -37,7 +37,7 @@ def python(name: str, code: str, *, restarts: bool = True) -> Child:
 
 
 def turn_until(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while not condition():
         assert time.monotonic() < deadline
         supervisor.turn(0.01)

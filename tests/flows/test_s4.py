@@ -58,7 +58,7 @@ def is_still(live: Live, campaign: Campaign) -> bool:
 
 def test_two_thousand_recipients_are_held_hurried_and_all_reached(live: Live) -> None:
     rows = ["key,active", *(f"user-{number},{number % 100 != 0}" for number in range(2000)), "user-5,true"]
-    campaign = order(live, "noop", rows, rate_per_second="40")
+    campaign = order(live, "noop", rows, rate_per_second="20")
     assert (campaign["total"], campaign["duplicates"], campaign["skipped"]) == (2000, 1, 20)
     live.until(lambda: now(live, campaign)["succeeded"], lambda succeeded: succeeded >= 20)
     for _ in range(5):

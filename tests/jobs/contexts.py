@@ -68,7 +68,7 @@ def a_launch(
     )
 
 
-def wait_until(holds: Callable[[], bool], *, seconds: float = 10) -> bool:
+def wait_until(holds: Callable[[], bool], *, seconds: float = 90) -> bool:
     """Polls until `holds()`, at most so long; says whether it came true."""
     deadline = monotonic() + seconds
     while not holds():

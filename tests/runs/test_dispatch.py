@@ -11,6 +11,7 @@ import redis
 
 from runs import dispatch
 from runs.direct import PATIENCE_SECONDS, DirectLine
+from tests.site import SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def sent(lane: str) -> None:
 
 def test_a_slot_that_waits_itself_is_given_each_hint_once(broker: redis.Redis) -> None:
     sent("high")
-    given = dispatch.hints("high", seconds=10, is_over=lambda: False)
+    given = dispatch.hints("high", seconds=SECONDS, is_over=lambda: False)
     next(given)
     assert broker.llen("high") == 0
     sent("high")
@@ -34,7 +35,7 @@ def test_a_slot_that_waits_itself_is_given_each_hint_once(broker: redis.Redis) -
 
 
 def test_waiting_ends_when_it_is_over_and_leaves_what_comes_then(broker: redis.Redis) -> None:
-    assert list(dispatch.hints("high", seconds=10, is_over=lambda: True)) == []
+    assert list(dispatch.hints("high", seconds=SECONDS, is_over=lambda: True)) == []
     assert list(dispatch.hints("high", seconds=0, is_over=lambda: False)) == []
     sent("high")
     assert broker.llen("high") == 1
@@ -84,7 +85,7 @@ def test_a_line_that_is_cut_is_opened_again(broker: redis.Redis) -> None:
     broker.client_kill_filter(_type="normal", skipme=True)
     broker.delete("default")
     dispatch.publisher.hint_at_once("default")  # finds out, and leaves it to the thread
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + SECONDS
     while not dispatch.publisher._direct.is_open:
         assert time.monotonic() < deadline
         dispatch.hint("default")

@@ -4,6 +4,7 @@ import pytest
 
 from runs import execution, statements, workers
 from tests.factories import make_run, make_slot
+from tests.site import SECONDS
 
 
 @pytest.mark.django_db
@@ -21,5 +22,5 @@ def test_a_slot_notices_by_the_runs_that_it_claims_how_many_there_are(
     monkeypatch.setattr(workers, "_slot", slot)
     monkeypatch.setattr(statements, "_good_until", 0)
     run = make_run()
-    assert execution.drain("high") == 1
+    assert execution.drain("high", seconds=SECONDS) == 1
     assert not statements.grown_to(run.pk)
