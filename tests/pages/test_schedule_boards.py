@@ -19,8 +19,14 @@ from triggers.models import Calendar, Occurrence, Trigger
 
 pytestmark = pytest.mark.django_db
 
-NOW = timezone.now().replace(second=0, microsecond=0)
+NOW = timezone.now()
 CHANGE, FIRE = "triggers.change_trigger", "triggers.fire_trigger"
+
+
+@pytest.fixture(autouse=True)
+def _now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`NOW` is the minute in which the test begins, and not that in which this file was read."""
+    monkeypatch.setitem(globals(), "NOW", timezone.now().replace(second=0, microsecond=0))
 
 
 def planned(minutes: int, **fields: Any) -> Trigger:

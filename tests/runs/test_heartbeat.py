@@ -49,7 +49,7 @@ def test_a_new_heartbeat_process_looks_after_what_the_one_before_it_left(
     before, after = beating(os.getpid()), beating(os.getpid())
     before.beat(0.0)
     run = make_run()
-    claim_one(WorkerProcess.objects.create(worker_id=before.worker_id, pid=process.pid))
+    claim_one(WorkerProcess.objects.create(worker=Worker.objects.get(), pid=process.pid))
     after.beat(0.0)
     assert Worker.objects.get(lease_until__gt=Now()).pk == after.worker_id == before.worker_id
     assert Run.objects.get(pk=run.pk).status == Status.RUNNING
