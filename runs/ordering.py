@@ -116,10 +116,17 @@ LIST_CHANGES: Final[Mapping[str, Any]] = {
     "required": ["name"],
     "additionalProperties": False,
 }
-_LIST_UPLOAD: Final = {**LIST, "properties": {**LIST["properties"], **FILE_OPTIONS}}
+_LIST_UPLOAD: Final = {**LIST, "properties": {"name": LIST["properties"]["name"], **FILE_OPTIONS}}
 # Any column may be a parameter: which of them a job knows is said when a campaign is ordered.
 _ANY: Final[Mapping[str, Any]] = {"additionalProperties": True}
-UPLOAD: Final[Mapping[str, Any]] = {**OPTIONS, "properties": {**OPTIONS["properties"], **FILE_OPTIONS}}
+# The recipients are in the file, so that nothing else may say who they are.
+UPLOAD: Final[Mapping[str, Any]] = {
+    **OPTIONS,
+    "properties": {
+        **{name: OPTIONS["properties"][name] for name in OPTIONS["properties"] if "recipient" not in name},
+        **FILE_OPTIONS,
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +261,8 @@ def window_of(window: Mapping[str, str] | None) -> dict[str, Any]:
 
 def checked(given: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     """Raises InvalidBody unless the schema allows the options; recipients are looked at later, one by one."""
-    others = {name: value for name, value in given.items() if name != "recipients"}
+    later = {"recipients"} & schema["properties"].keys()
+    others = {name: value for name, value in given.items() if name not in later}
     if found := parameters.faults(schema, others):
         raise InvalidBody(found)
 

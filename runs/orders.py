@@ -21,7 +21,7 @@ from runs import campaigns, causes, launch, recipients, streams
 from runs.campaigns import CampaignRefused
 from runs.idempotency import InFlight, KeyReused
 from runs.launch import LaunchRefused
-from runs.models import Campaign, CampaignAct
+from runs.models import Campaign, CampaignAct, CampaignStatus
 from runs.plain import plain
 from runs.streams import Line
 from triggers.models import ApiKey
@@ -38,9 +38,10 @@ class InvalidRecipients(LaunchRefused):
 
     def __init__(self, campaign: Campaign) -> None:
         self.campaign = campaign
-        valid = f"{campaign.total} valid" if campaign.total else "no valid"
+        valid = f"{campaign.total} valid" if campaign.total else "none valid"
         super().__init__(
-            f"{campaign.invalid} of the recipients are invalid ({valid} ones): nothing was started."
+            f"{campaign.invalid} of the recipients {'is' if campaign.invalid == 1 else 'are'} invalid "
+            f"({valid}): nothing was started."
         )
 
 
@@ -91,7 +92,10 @@ def order(wanted: Order, lines: Iterable[Line], *, once: Once | None = None) -> 
         campaign = _insert(wanted, once)
         if campaign is None:
             assert once is not None
-            return Ordered(campaign=_repeated(once), replayed=True)
+            campaign = _repeated(once)
+            if campaign.invalid and campaign.status == CampaignStatus.DRAFT:
+                raise InvalidRecipients(campaign)
+            return Ordered(campaign=campaign, replayed=True)
         recipients.stage(campaign, lines)
         if not campaign.total and not campaign.invalid:
             raise CampaignRefused("There is no recipient: nothing was started.")

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from json.scanner import make_scanner
 from typing import Any, Final, Protocol, TextIO, cast
 
+from django.http import UnreadablePostError
+
 from jobs import schemas
 from jobs.expectations import shown
 from jobs.faults import Fault
@@ -22,6 +24,8 @@ from jobs.faults import Fault
 LINE_LIMIT: Final = 1024 * 1024  # characters
 PIECE: Final = 64 * 1024
 _IN_MEMORY: Final = 1024 * 1024
+# Stays in the text of an encoding that says its order by its name, such as utf-16-le.
+_BYTE_ORDER_MARK: Final = "\ufeff"
 KEY, ACTIVE, LEFT_OUT = "key", "active", ""
 FIELDS: Final = frozenset({"key", "parameters", "active"})
 _YES: Final = frozenset({"true", "t", "yes", "y", "1", "active", ""})
@@ -39,6 +43,10 @@ class TooLarge(Exception):
     """More bytes were sent than are taken."""
 
 
+class BrokenOff(UnreadablePostError):
+    """Fewer bytes were sent than were announced."""
+
+
 class Readable(Protocol):
     """Anything that bytes can be read from."""
 
@@ -46,11 +54,14 @@ class Readable(Protocol):
 
 
 class Source(io.RawIOBase):
-    """Bytes from a request or file, counted and hashed on their way; raises TooLarge behind `limit`."""
+    """Bytes from a request or file, counted and hashed on their way; raises TooLarge behind `limit`.
 
-    def __init__(self, stream: Readable, *, limit: int) -> None:
+    Raises BrokenOff where the stream ends before its `announced` length: half a list must not pass for a whole one.
+    """
+
+    def __init__(self, stream: Readable, *, limit: int, announced: int = 0) -> None:
         super().__init__()
-        self._stream, self._limit, self._size = stream, limit, 0
+        self._stream, self._limit, self._size, self._announced = stream, limit, 0, announced
         self._hash = hashlib.sha256()
 
     def readable(self) -> bool:
@@ -61,13 +72,15 @@ class Source(io.RawIOBase):
         self._size += len(piece)
         if self._size > self._limit:
             raise TooLarge(f"The body is larger than {self._limit} bytes.")
+        if not piece and self._size < self._announced:
+            raise BrokenOff(f"The body ended after {self._size} of {self._announced} bytes.")
         self._hash.update(piece)
         buffer[: len(piece)] = piece
         return len(piece)
 
     def become(self, stream: Readable) -> None:
         """Reads from `stream` from now on: a file that was found in the request."""
-        self._stream = stream
+        self._stream, self._announced = stream, 0
 
     def digest(self) -> str:
         """The SHA-256 of all bytes, those that nobody has read yet included."""
@@ -82,14 +95,14 @@ def digest(*parts: str) -> str:
 
 
 def text_of(source: Source, *, encoding: str = "utf-8") -> TextIO:
-    """The source as text without a byte order mark. Raises Unreadable for an unknown encoding."""
+    """The source as text. Raises Unreadable for an unknown encoding, and for one that is none of texts."""
     try:
         codec = codecs.lookup(encoding)
-        codec.incrementaldecoder()
+        codec.incrementaldecoder().decode(b"x")
+        name = "utf-8-sig" if codec.name == "utf-8" else codec.name
+        return io.TextIOWrapper(io.BufferedReader(source, PIECE), encoding=name, newline="")
     except (LookupError, TypeError, ValueError):
         raise Unreadable(f"{shown(encoding)} is no text encoding; expected one such as utf-8.") from None
-    name = "utf-8-sig" if codec.name == "utf-8" else codec.name
-    return io.TextIOWrapper(io.BufferedReader(source, PIECE), encoding=name, newline="")
 
 
 class Spooled:
@@ -116,14 +129,14 @@ def read_cells(cells: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str,
 
 
 def lines_of(text: TextIO) -> Iterator[str]:
-    """The lines of `text`, none longer than LINE_LIMIT. Raises Unreadable."""
+    """The lines of `text` without a byte order mark, none longer than LINE_LIMIT. Raises Unreadable."""
     number = 0
     try:
         while line := text.readline(LINE_LIMIT):
             number += 1
             if len(line) == LINE_LIMIT and not line.endswith("\n"):
                 raise Unreadable(f"Line {number} is longer than {LINE_LIMIT} characters.")
-            yield line
+            yield line if number > 1 else line.removeprefix(_BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
         # What was read ahead begins in the line that nobody was given yet.
         there = number + 1 + error.object[: error.start].count(b"\n")
@@ -179,10 +192,14 @@ class CsvForm:
 
 
 def of_csv(text: TextIO, *, form: CsvForm, schema: Mapping[str, Any]) -> Iterator[Line]:
-    """A recipient each row, its cells read as the job's schema wants them; an empty cell gives no parameter."""
+    """A recipient each row, its cells read as the job's schema wants them; an empty cell gives no parameter.
+
+    Empty lines are passed over, wherever they are.
+    """
     reader = csv.reader(lines_of(text), delimiter=form.delimiter, strict=True)
+    rows = (row for row in reader if row and not (len(row) == 1 and row[0].isspace()))
     try:
-        first = next(reader, None)
+        first = next(rows, None)
         if first is None:
             return
         names = (
@@ -191,10 +208,9 @@ def of_csv(text: TextIO, *, form: CsvForm, schema: Mapping[str, Any]) -> Iterato
         fields = _fields(names, form.columns, schema)
         types = {name: _types(schema, name) for name in fields}
         if not form.has_header:
-            yield 1, _row(first, fields, types)
-        for row in reader:
-            if row:
-                yield reader.line_num, _row(row, fields, types)
+            yield reader.line_num, _row(first, fields, types)
+        for row in rows:
+            yield reader.line_num, _row(row, fields, types)
     except csv.Error as error:
         raise Unreadable(f"Line {reader.line_num} is not CSV: {error}.") from None
 
@@ -206,7 +222,8 @@ def _fields(names: Sequence[str], columns: Mapping[str, str], schema: Mapping[st
             raise Unreadable(f"There is no column {shown(name)}; there are {', '.join(names)}.")
     fields = [columns.get(name, name) for name in names]
     if KEY not in fields:
-        raise Unreadable(f'No column is the key; map one of {", ".join(names)} to "key".')
+        other = "" if len(names) > 1 else ", or say by which delimiter the columns are parted"
+        raise Unreadable(f'No column is the key; map one of {", ".join(names)} to "key"{other}.')
     for name, meant in zip(names, fields, strict=True):
         if meant != LEFT_OUT and fields.count(meant) > 1:
             raise Unreadable(f"More than one column is {shown(meant)}.")

@@ -144,7 +144,7 @@ def _refusal(error: BaseException | None) -> Problem | None:
             errors = [_error(fault, place, prefix) for fault in error.errors]
             return Problem(code=code, detail=str(error), errors=errors)
     if isinstance(error, LaunchRefused):
-        extra = {name: value for name, value in error.extra.items() if value}
+        extra = {name: value for name, value in error.extra.items() if value not in (None, "")}
         return Problem(code=error.code, detail=str(error), extra=extra)
     if isinstance(error, CircularDependency):
         return Problem(code="circular_dependency", detail=str(error), extra={"chain": error.chain})

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final
 from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.http import parse_header_parameters
 from django_filters import CharFilter, FilterSet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import exceptions, generics
@@ -136,7 +137,18 @@ def source_of(request: Request) -> Source:
         raise wire.LengthRequired
     if announced.isdigit() and int(announced) > limit:
         raise BodyTooLarge(f"The body is larger than {limit} bytes.")
-    return Source(_raw(request), limit=limit)
+    return Source(_raw(request), limit=limit, announced=int(announced) if announced.isdigit() else 0)
+
+
+def kind_of(request: Request) -> str:
+    """What the body is declared to be, without its parameters."""
+    return (request.content_type or "").partition(";")[0].strip().lower()
+
+
+def file_texts(request: Request) -> dict[str, str]:
+    """The options in the query of a CSV or NDJSON; its encoding may be said with what it is (RFC 7111)."""
+    declared = parse_header_parameters(request.content_type)[1].get("charset", "")
+    return {"encoding": declared, **request.query_params.dict(), "format": FORMATS[kind_of(request)]}
 
 
 def _raw(request: Request) -> HttpRequest:
@@ -147,7 +159,7 @@ def _raw(request: Request) -> HttpRequest:
 
 def _sent(request: Request, source: Source) -> tuple[Sent, Job]:
     """What was sent, in whichever form, and the job that it names."""
-    kind = (request.content_type or "").partition(";")[0].strip().lower()
+    kind = kind_of(request)
     if kind == "application/json":
         size = int(request.META.get("CONTENT_LENGTH") or 0)
         sent = ordering.of_json(source, size=size, whole_below=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
@@ -156,7 +168,7 @@ def _sent(request: Request, source: Source) -> tuple[Sent, Job]:
             sent.options, ordering.listed(sent.options, sent.lines, job=job, known=visible_lists(request))
         ), job
     if kind in FORMATS:
-        options = ordering.from_texts({**request.query_params.dict(), "format": FORMATS[kind]})
+        options = ordering.from_texts(file_texts(request))
     elif kind == "multipart/form-data":
         options = _form(_raw(request), source)
     else:

@@ -14,7 +14,7 @@ from jobs.endpoint import Endpoint, described
 from jobs.expectations import shown
 from jobs.fields import Instant, Value
 from runs import lists, ordering
-from runs.api.campaign_orders import FORMATS, BodyTooLarge, source_of
+from runs.api.campaign_orders import FORMATS, BodyTooLarge, file_texts, kind_of, source_of
 from runs.api.finding import actor, caller, visible_lists
 from runs.models import RecipientList
 from runs.streams import TooLarge
@@ -60,13 +60,13 @@ class RecipientListsView(generics.ListAPIView[RecipientList]):
         The cells of a CSV are read by the schema of the job of each campaign that is ordered for the list.
         """
         raw: HttpRequest = request._request
-        kind = (request.content_type or "").partition(";")[0].strip().lower()
+        kind = kind_of(request)
         if kind != "application/json" and kind not in FORMATS:
             expected = "application/json, text/csv or application/x-ndjson"
             raise exceptions.UnsupportedMediaType(
                 kind, detail=f"The body is {shown(kind)}; expected {expected}."
             )
-        texts = {**request.query_params.dict(), **({"format": FORMATS[kind]} if kind in FORMATS else {})}
+        texts = file_texts(request) if kind in FORMATS else request.query_params.dict()
         source = source_of(request)
         try:
             sent = ordering.of_list(source, texts, size=int(raw.META.get("CONTENT_LENGTH") or 0))

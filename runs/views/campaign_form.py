@@ -52,14 +52,12 @@ def order_campaign(request: HttpRequest) -> HttpResponse:
 
 def _order(request: HttpRequest) -> int:
     """Orders what the form says; returns the campaign's id. Raises InvalidBody, LaunchRefused and TooLarge."""
-    uploaded, typed = request.FILES.get("file"), request.POST
-    name = str(uploaded.name) if uploaded else "pasted.csv"
-    options = ordering.from_texts(_texts(typed, name))
+    typed = request.POST
+    source, form = sent_by(request, typed.get("recipient_list", ""))
+    options = ordering.from_texts(_texts(typed) | form)
     job = Job.objects.filter(slug=options["job"]).first()
     if job is None:
         raise _wrong("/job", f"There is no job {options['job']!r}.")
-    pasted = io.BytesIO(typed.get("recipients", "").encode())
-    source = streams.Source(uploaded or pasted, limit=settings.CAMPAIGN_BODY_LIMIT)
     options["columns"] = columns(typed.get("columns", ""))
     wanted = ordering.order_of(options, job=job, user=person(request))
     sent = ordering.of_file(source, options, schema=job.schema)
@@ -73,23 +71,34 @@ def _order(request: HttpRequest) -> int:
     return made.pk
 
 
-def _texts(typed: QueryDict, name: str) -> dict[str, str]:
-    """The form's fields as the options that a program would send."""
+def _texts(typed: QueryDict) -> dict[str, str]:
+    """The form's fields as the options that a program would send, but for how recipients are written."""
     texts = {option: typed.get(option, "").strip() for option in _PASSED_ON}
     texts["draft"] = "true" if "draft" in typed else ""
     texts["start_at"] = _instant(typed.get("start_at", "").strip())
-    return texts | file_form(typed, name) | limits(typed)
+    return texts | limits(typed)
 
 
-def file_form(typed: QueryDict, name: str) -> dict[str, str]:
-    """The fields that say how the file of that name, or what was pasted, is to be read."""
-    delimiter = typed.get("delimiter", "").strip()
-    return {
-        "format": typed.get("format") or ordering.format_of(name),
+def sent_by(request: HttpRequest, *others: str) -> tuple[streams.Source, dict[str, str]]:
+    """The recipients of a form, a file or what was pasted, and the options that say how they are written.
+
+    Raises InvalidBody if the form has both, or one and any of `others`: nobody would know for whom it was.
+    """
+    uploaded, typed = request.FILES.get("file"), request.POST
+    pasted, delimiter = typed.get("recipients", ""), typed.get("delimiter", "").strip()
+    if sum(map(bool, (uploaded, pasted.strip(), *others))) > 1:
+        raise _wrong(
+            "/file", "The recipients are given more than once; expected one file, list or pasted text."
+        )
+    options = {
+        "format": typed.get("format") or ordering.format_of(str(uploaded.name) if uploaded else "pasted.csv"),
         "delimiter": "\t" if delimiter == "tab" else delimiter,
-        "encoding": typed.get("encoding", "").strip(),
+        # What is pasted comes as the page was sent.
+        "encoding": typed.get("encoding", "").strip() if uploaded else "",
         "header": "false" if "no_header" in typed else "",
     }
+    source = uploaded or io.BytesIO(pasted.encode())
+    return streams.Source(source, limit=settings.CAMPAIGN_BODY_LIMIT), options
 
 
 def limits(typed: QueryDict) -> dict[str, str]:

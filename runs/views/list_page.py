@@ -1,10 +1,8 @@
 """The page /campaigns/lists/: saved recipient lists, to save one, rename it, delete it."""
 
-import io
 import json
 from typing import Final
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -15,7 +13,7 @@ from runs import causes, lists, ordering, streams
 from runs.lists import ListRefused
 from runs.models import RecipientList
 from runs.views.access import RUN_JOB, permitted, person, takes_files
-from runs.views.campaign_form import columns, file_form
+from runs.views.campaign_form import columns, sent_by
 
 SHOWN: Final = 500
 
@@ -66,12 +64,10 @@ def delete(request: HttpRequest, number: int) -> HttpResponse:
 
 def _save(request: HttpRequest) -> RecipientList:
     """Saves what the form says. Raises InvalidBody, ListRefused and TooLarge."""
-    uploaded, typed = request.FILES.get("file"), request.POST
-    texts = file_form(typed, str(uploaded.name) if uploaded else "pasted.csv")
+    typed = request.POST
+    source, texts = sent_by(request)
     meant = columns(typed.get("columns", ""))
     texts |= {"name": typed.get("name", "").strip(), "columns": json.dumps(meant) if meant else ""}
-    pasted = io.BytesIO(typed.get("recipients", "").encode())
-    source = streams.Source(uploaded or pasted, limit=settings.CAMPAIGN_BODY_LIMIT)
     sent = ordering.of_list(source, texts, size=0)
     user = person(request)
     by = causes.actor(user=user, api_key=None)

@@ -1,5 +1,8 @@
 """The pages /campaigns/: ordering, watching, holding and ending a campaign."""
 
+import json
+from typing import Any
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
@@ -97,6 +100,13 @@ def test_pasted_recipients_may_stay_a_draft_that_shows_what_runs_would_get(ada: 
     assert Run.objects.count() == 2
 
 
+def test_what_is_pasted_is_in_no_other_encoding_than_the_page(ada: Client, job: Job) -> None:
+    post(ada, "/campaigns/new/", job="send", name="s", recipients="key\nJörg", encoding="latin-1")
+    assert Run.objects.get().target == "Jörg"
+    post(ada, "/campaigns/lists/", name="all", recipients="key\nJörg", encoding="latin-1")
+    assert json.loads(RecipientList.objects.get().parts.get().text)["key"] == "Jörg"
+
+
 def test_invalid_recipients_are_reported_on_the_page_and_can_be_left_out(ada: Client, job: Job) -> None:
     page = words(post(ada, "/campaigns/new/", job="send", name="s", recipients="key,n\na,1\nb,-1"))
     campaign = Campaign.objects.get()
@@ -119,10 +129,12 @@ def test_invalid_recipients_are_reported_on_the_page_and_can_be_left_out(ada: Cl
         ({"recipients": "key\na", "parameters": "{"}, "'parameters' is"),
         ({"recipients": "key\n"}, "no recipient"),
         ({"recipients": "key\na", "job": "other"}, "There is no job 'other'"),
+        ({"recipients": "key\na", "file": SimpleUploadedFile("a.csv", b"key\nb")}, "more than once"),
+        ({"recipients": "key\na", "recipient_list": "all"}, "more than once"),
     ],
 )
 def test_what_is_wrong_in_the_form_is_said_and_what_was_typed_is_kept(
-    ada: Client, job: Job, fields: dict[str, str], said: str
+    ada: Client, job: Job, fields: dict[str, Any], said: str
 ) -> None:
     answer = ada.post("/campaigns/new/", {"job": "send", "name": "My sale", **fields})
     assert answer.status_code == 422
