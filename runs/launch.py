@@ -251,7 +251,10 @@ def launch_recipients(campaign: Campaign, *, upto: int) -> int:
 
 
 def retry_recipients(campaign: Campaign, *, limit: int) -> int:
-    """Launches up to `limit` failed runs of the campaign once more, as `retry` does; returns how many."""
+    """Looks at the next `limit` failed runs of the campaign and launches once more, as `retry` does, those that may be.
+
+    Returns how many were looked at.
+    """
     targets.enter_many()
     return _portion(portions.RETRY, campaign=campaign.pk, limit=limit)
 
@@ -259,11 +262,11 @@ def retry_recipients(campaign: Campaign, *, limit: int) -> int:
 def _portion(statement: str, **values: Any) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
-        made, queued = cursor.fetchone()
+        done, queued = cursor.fetchone()
     if queued:
         top_up = partial(dispatch.top_up, "bulk", dispatch.most_hints("bulk"))
         transaction.on_commit(top_up, robust=True)
-    return int(made)
+    return int(done)
 
 
 def merged_parameters(job: Job, *, trigger: Trigger | None, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,27 +62,37 @@ EXPAND: Final = f"""
     SELECT count(*), count(*) FILTER (WHERE status = 'queued') FROM made"""  # noqa: S608
 
 # A failed run is retried once: what was retried already, by whomever, is left alone, and so is one whose dedup key
-# has an open run, or whose target is paused.
+# has an open run, or whose target is paused. The newest come first, and `retry_upto` says where the next portion goes
+# on: it looks at nothing that was looked at before. Returns how many runs were looked at, and how many are queued.
 RETRY: Final = f"""
     WITH c AS (SELECT * FROM runs_campaign WHERE id = %(campaign)s),
+    looked AS MATERIALIZED (
+        SELECT x.id FROM c CROSS JOIN LATERAL (
+            SELECT r.id FROM runs_run r
+            WHERE c.retry_only IS NULL AND r.campaign_id = c.id AND r.status = 'failed' AND r.id <= c.retry_upto
+            ORDER BY r.id DESC LIMIT %(limit)s) x
+        UNION ALL
+        SELECT x.id FROM c CROSS JOIN LATERAL (
+            SELECT r.id FROM unnest(c.retry_only) AS chosen(id) JOIN runs_run r ON r.id = chosen.id
+            WHERE r.campaign_id = c.id AND r.status || '' = 'failed' AND r.id <= c.retry_upto
+            ORDER BY r.id DESC LIMIT %(limit)s) x),
     made AS (
         INSERT INTO runs_run ({_COLUMNS})
         SELECT nextval('runs_run_id_seq'), j.id, j.version, r.group_id, c.id, 'queued', r.priority, 'manual', '',
             'Retry of #' || r.id || ' in the campaign ' || c.name || ' by ' || c.retried_by, 0, r.context, r.parameters,
             r.target, r.tags, r.metadata, r.dedup_key, r.concurrency_key, r.persistent, r.id, NULL, NULL,
             {_BEGIN}, '', clock_timestamp(), clock_timestamp(), NULL
-        FROM c JOIN jobs_job j ON j.id = c.job_id
-        JOIN runs_run r ON r.campaign_id = c.id AND r.status = 'failed' AND r.id <= c.retry_upto
-            AND (c.retry_only IS NULL OR r.id = ANY(c.retry_only))
+        FROM c JOIN jobs_job j ON j.id = c.job_id CROSS JOIN looked JOIN runs_run r ON r.id = looked.id
         WHERE NOT EXISTS (SELECT 1 FROM runs_run again WHERE again.retry_of_id = r.id)
           AND (r.target COLLATE "C" {_PAUSED}) IS NOT TRUE
-        ORDER BY r.id LIMIT %(limit)s
+        ORDER BY r.id
         ON CONFLICT DO NOTHING
         RETURNING id),
     moved AS (
-        UPDATE runs_campaign SET retried = retried + (SELECT count(*) FROM made)
-        WHERE id = %(campaign)s AND EXISTS (SELECT 1 FROM made))
-    SELECT count(*), count(*) FROM made"""  # noqa: S608
+        UPDATE runs_campaign SET retried = retried + (SELECT count(*) FROM made),
+               retry_upto = (SELECT min(id) - 1 FROM looked)
+        WHERE id = %(campaign)s AND EXISTS (SELECT 1 FROM looked))
+    SELECT (SELECT count(*) FROM looked), (SELECT count(*) FROM made)"""  # noqa: S608
 
 _LABELLED: Final = """
         INSERT INTO runs_runlabel (run_id, kind, key, value)

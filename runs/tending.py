@@ -110,24 +110,28 @@ def _start_when_due(campaign: Campaign) -> bool:
 
 def _expand(campaign: Campaign) -> bool:
     """Makes a portion of runs; of a campaign with a canary, no more than that at first."""
-    end = campaign.recipients_upto
-    if campaign.canary is not None and not campaign.is_canary_passed:
-        end = _end_of_canary(campaign, campaign.canary)
-    upto = min(campaign.expanded_upto + PORTION, end)
+    upto, is_last = _reach(campaign)
     if upto > campaign.expanded_upto:
         launch.launch_recipients(campaign, upto=upto)
-    if upto >= end:
+    if is_last:
         campaigns.move(campaign, Status.RUNNING)
     return True
 
 
-def _end_of_canary(campaign: Campaign, size: int) -> int:
-    """The last of the first `size` recipients, by its run's id."""
-    valid = campaign.recipients.filter(fault__isnull=True, run_id__lte=campaign.recipients_upto)
-    first = (
-        valid.filter(run_id__gt=campaign.recipients_from).order_by("run_id").values_list("run_id", flat=True)
+def _reach(campaign: Campaign) -> tuple[int, bool]:
+    """The last recipient of the next portion, by its run's id, and whether that is the last portion for now."""
+    end = campaign.recipients_upto
+    upto = min(campaign.expanded_upto + PORTION, end)
+    if campaign.canary is None or campaign.is_canary_passed:
+        return upto, upto >= end
+    left = campaign.canary - campaign.launched
+    ahead = campaign.recipients.filter(
+        run_id__gt=campaign.expanded_upto, run_id__lte=upto, fault__isnull=True
     )
-    return max(first[:size], default=campaign.recipients_upto)
+    ids = list(ahead.order_by("run_id").values_list("run_id", flat=True)[: max(left, 0)])
+    if len(ids) < left:
+        return upto, upto >= end
+    return max(ids, default=campaign.expanded_upto), True
 
 
 def _retry(campaign: Campaign) -> bool:

@@ -3,15 +3,31 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
+import pgtrigger
 import pytest
 from django.db import connection
 from django.utils import timezone
 
 from jobs.models import Job
-from runs import circuits, levels, lifecycle, metrics, queues, sweep, targets, tending, why
+from runs import (
+    campaigns,
+    circuits,
+    launch,
+    levels,
+    lifecycle,
+    metrics,
+    orders,
+    queues,
+    reports,
+    sweep,
+    targets,
+    tending,
+    why,
+)
 from runs.models import Campaign, Circuit, ClaimGroup, Run
-from tests.factories import claim, make_job, make_run, make_slot
+from tests.factories import claim, make_job, make_run, make_slot, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -132,3 +148,82 @@ def test_a_breaker_that_is_closed_wakes_the_lanes_in_which_its_runs_wait() -> No
     circuit = Circuit.objects.create(target=guarded.circuit_target, opened_at=now, open_until=now)
     with reading(50):
         assert circuits.reset(circuit, by="ada")
+
+
+def test_a_portion_of_what_failed_is_retried_without_looking_at_what_was_retried_before() -> None:
+    campaign = campaign_of(1_000)
+    fail_all()
+    campaigns.retry_failed(campaign, by="ada")
+    for _ in range(20):
+        launch.retry_recipients(campaign, limit=20)
+    campaign.refresh_from_db()
+    assert campaign.retried == 400
+    with reading(150):
+        launch.retry_recipients(campaign, limit=20)
+    while launch.retry_recipients(campaign, limit=200):
+        pass
+    again = Run.objects.filter(retry_of__campaign=campaign)
+    assert again.count() == again.values("retry_of").distinct().count() == 1_000
+
+
+def test_a_group_of_errors_is_retried_without_looking_at_the_others() -> None:
+    campaign = campaign_of(1_000)
+    fail_all()
+    some = list(Run.objects.filter(campaign=campaign).values_list("pk", flat=True)[::50])
+    Campaign.objects.filter(pk=campaign.pk).update(retry_only=some, retry_upto=max(some))
+    with reading(150):
+        assert launch.retry_recipients(campaign, limit=1_000) == len(some)
+    assert set(Run.objects.filter(retry_of__isnull=False).values_list("retry_of", flat=True)) == set(some)
+    assert launch.retry_recipients(campaign, limit=1_000) == 0
+
+
+def test_a_portion_of_a_canary_is_found_without_reading_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tending, "PORTION", 20)
+    campaign = campaign_of(1_000, canary=50, invalid=True)
+    with reading(200, "runs_recipient"):
+        tending.carry_on(campaign.pk)
+    campaign.refresh_from_db()
+    assert (campaign.launched, campaign.status) == (50, "running")
+
+
+def test_failures_are_taken_home_by_the_portion_and_no_cursor_waits_for_a_slow_reader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reports, "PORTION", 20)
+    campaign = campaign_of(50)
+    fail_all()
+    lines = reports.failures(campaign)
+    assert [next(lines) for _ in range(2)][1].startswith("person-1,")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_cursors")
+        assert cursor.fetchone() == (0,)
+    assert len(list(lines)) == 49
+
+
+def campaign_of(count: int, *, invalid: bool = False, **wanted: Any) -> Campaign:
+    """A campaign of which nothing was begun; `invalid`: with a line that is none."""
+    job = make_job()
+    lines = [(number, {"key": f"person-{number}"}) for number in range(1, count + 1)]
+    order = orders.Order(job=job, name="spring", user=make_user(), is_draft=invalid, **wanted)
+    if not invalid:
+        campaign = orders.order(order, lines).campaign
+        tending.at_once(campaign)
+    else:
+        with pytest.raises(orders.InvalidRecipients) as refused:
+            orders.order(order, [(0, {"key": ""}), *lines])
+        campaign = refused.value.campaign
+        campaigns.resume(campaign, by="ada", without_invalid=True)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE runs_run, runs_recipient, runs_campaign, jobs_job")
+    return campaign
+
+
+def fail_all() -> None:
+    """Lets all that is queued have failed."""
+    with pgtrigger.ignore("runs.Run:moves"):
+        Run.objects.filter(status="queued").update(
+            status="failed",
+            failure_reason="error",
+            error={"type": "E", "message": "no"},
+            finished_at=timezone.now(),
+        )
