@@ -44,6 +44,8 @@ class Filters(Narrowing):
 
     statuses: list[str] = field(default_factory=list)
     job: str = ""
+    # By its id the planner knows how many runs the job has, and does not look for a few among all others.
+    job_id: int | None = None
     trigger: str = ""
     since: str = DEFAULT_RANGE
     begin: datetime | None = None
@@ -60,7 +62,8 @@ class Filters(Narrowing):
         found.trigger = found.one_of("trigger", KINDS)
         found.since = found.one_of("since", RANGES, DEFAULT_RANGE)
         found.begin, found.end = found._instant("from"), found._instant("to")
-        if found.job and not Job.objects.filter(slug=found.job).exists():
+        found.job_id = Job.objects.filter(slug=found.job).values_list("pk", flat=True).first()
+        if found.job and found.job_id is None:
             found.errors["job"] = f"There is no job {found.job!r}."
         found._check_search()
         return found
@@ -127,7 +130,7 @@ class Filters(Narrowing):
         if self.statuses:
             runs = runs.filter(status__in=self.statuses)
         if self.job:
-            runs = runs.filter(job__slug=self.job)
+            runs = runs.filter(job=self.job_id)
         if self.trigger:
             runs = runs.filter(trigger_kind=self.trigger)
         for qualifier in self.searched.qualifiers:
@@ -149,7 +152,7 @@ class Filters(Narrowing):
             return runs
         jobs = Job.objects.filter(Q(slug__icontains=self.search) | Q(name__icontains=self.search))
         number = run_id(self.search)
-        found = Q(job__in=jobs.values("pk"))
+        found = Q(job__in=list(jobs.values_list("pk", flat=True)))
         return runs.filter(found if number is None else Q(pk=number))
 
     def chips(self) -> Iterator[Chip]:

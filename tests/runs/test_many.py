@@ -8,6 +8,7 @@ from typing import Any
 import pgtrigger
 import pytest
 from django.db import connection
+from django.http import QueryDict
 from django.utils import timezone
 
 from jobs.models import Job
@@ -27,6 +28,7 @@ from runs import (
     why,
 )
 from runs.models import Campaign, Circuit, ClaimGroup, Run
+from runs.views.filters import Filters
 from tests.factories import claim, make_job, make_run, make_slot, make_user
 
 pytestmark = pytest.mark.django_db
@@ -198,6 +200,17 @@ def test_failures_are_taken_home_by_the_portion_and_no_cursor_waits_for_a_slow_r
         cursor.execute("SELECT count(*) FROM pg_cursors")
         assert cursor.fetchone() == (0,)
     assert len(list(lines)) == 49
+
+
+def test_the_list_of_the_runs_of_a_job_is_found_without_reading_those_of_others() -> None:
+    job = make_job(name="Rare")
+    run = make_run(job, priority=50)
+    queued(make_job())
+    for query in (f"job={job.slug}", "q=rare&since=all"):
+        with reading(50):
+            assert [
+                found.pk for found in Filters.read(QueryDict(query)).apply(Run.objects.order_by("-pk"))[:50]
+            ] == [run.pk]
 
 
 def campaign_of(count: int, *, invalid: bool = False, **wanted: Any) -> Campaign:
