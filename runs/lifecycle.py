@@ -7,6 +7,7 @@ that it ends is said in `runs.moves`. Times are the database's.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Final
 
 from django.conf import settings
@@ -105,9 +106,12 @@ def settle(
     together; without it they began when claimed and end now. Returns what was really moved.
     """
     settled = list(settled)
-    (rows,) = together_tuples(_settling(settled, spans or {}))
-    moved = moved_of(rows)
-    _note_calls(settled, moved)
+    # A claim that saw a probe ended, and not yet what that means, would let another one through.
+    counted = any(claim.circuit_target is not None for claim, _ in settled)
+    with transaction.atomic() if counted else nullcontext():
+        (rows,) = together_tuples(_settling(settled, spans or {}))
+        moved = moved_of(rows)
+        _note_calls(settled, moved)
     return moved
 
 

@@ -1,5 +1,6 @@
 """runs_gate and runs_claim: concurrency keys, rates of starts and circuit breakers, against the real functions."""
 
+import time
 from datetime import timedelta
 from threading import Barrier, Thread
 
@@ -16,6 +17,7 @@ from runs.claims import Claim
 from runs.models import Circuit, CircuitEvent, JobStart, Run
 from runs.why import Reason, why
 from tests.factories import claim, claim_one, make_job, make_run, make_slot
+from tests.site import SECONDS
 
 FAILED = Failed(reason="error", type="X", message="no", traceback="", retryable=False)
 SUCCEEDED = Succeeded(result=None)
@@ -54,7 +56,7 @@ def test_runs_of_one_key_wait_for_each_other_and_hold_up_nobody() -> None:
     assert claim(slot) == []
     assert reason(second) == Reason(
         "key_limit",
-        f"The limit of 1 runs at a time with the concurrency key 'acme' is reached (by #{first.pk}).",
+        f"The limit of 1 run at a time with the concurrency key 'acme' is reached (by #{first.pk}).",
     )
     ended(held)
     assert claim_one(slot).id == second.pk
@@ -371,3 +373,40 @@ def test_counting_begins_anew_when_the_window_is_over() -> None:
     ended(claim_one(slot), FAILED)
     circuit = Circuit.objects.get()
     assert (circuit.calls, circuit.failures, circuit.opened_at) == (1, 1, None)
+
+
+def somebody_waits_for_us() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM pg_locks "
+            "WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def test_a_probe_has_ended_for_others_only_when_the_breaker_counted_it(own_database: str) -> None:
+    circuit = opened(guarded())
+    run = make_run(Job.objects.get())
+    cooled_down(circuit)
+    probe = claim_one(make_slot())
+
+    def settle() -> None:
+        try:
+            ended(probe)
+        finally:
+            connection.close()
+
+    settling = Thread(target=settle)
+    with transaction.atomic():
+        Circuit.objects.select_for_update().get()
+        settling.start()
+        until = time.monotonic() + SECONDS
+        while not somebody_waits_for_us():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        run.refresh_from_db()
+        assert run.status == "running", "another one could be let through, and what this one shows is lost"
+    settling.join()
+    run.refresh_from_db()
+    circuit.refresh_from_db()
+    assert (run.status, circuit.opened_at) == ("succeeded", None)
