@@ -17,11 +17,11 @@ from django.utils import timezone
 
 from jobs import parameters as job_parameters
 from jobs import priority as priorities
-from jobs.executors import templating
 from jobs.faults import Fault
 from jobs.models import Job
 from jobs.parameters import InvalidParameters
 from runs import deadlines, dedup, dispatch, insertion, labels, portions, statements, tallies, targets
+from runs.keying import key_of
 from runs.labels import label_text
 from runs.models import Campaign, ClaimGroup, Run, RunLabel
 from runs.plain import plain
@@ -52,7 +52,6 @@ __all__ = [
     "Request",
     "TriggerDisabled",
     "check",
-    "fill_key",
     "label_text",
     "launch",
     "launch_many",
@@ -161,7 +160,7 @@ def _rows(
         except (LaunchRefused, InvalidParameters) as error:
             yield error
             continue
-        if cause.api_key is not None or key_of(job.dedup_key_template, merged) is not None:
+        if cause.api_key is not None or key_of(job.dedup_key_template, merged, schema=job.schema) is not None:
             yield None
             continue
         row = _facts(job, cause=cause, request=Request(), parameters=merged)
@@ -225,7 +224,7 @@ def retry(run: Run, *, cause: Cause, parameters: Mapping[str, Any] | None = None
         parameters=run.parameters if parameters is None else parameters,
         # A key that came from the job's template is made anew, because the parameters may be others now.
         dedup_key=None
-        if run.dedup_key == key_of(run.job.dedup_key_template, run.parameters)
+        if run.dedup_key == key_of(run.job.dedup_key_template, run.parameters, schema=run.job.schema)
         else run.dedup_key,
         tags=run.tags,
         metadata=run.metadata,
@@ -287,7 +286,7 @@ def _row(job: Job, *, cause: Cause, request: Request, parameters: dict[str, Any]
         status=Status.SCHEDULED if later else Status.QUEUED,
         target=request.target or None,
         metadata=dict(request.metadata),
-        dedup_key=request.dedup_key or key_of(job.dedup_key_template, parameters),
+        dedup_key=request.dedup_key or key_of(job.dedup_key_template, parameters, schema=job.schema),
         persistent=request.persistent,
         retain_for_seconds=request.retain_for_seconds,
         created_at=now,
@@ -313,7 +312,7 @@ def _facts(job: Job, *, cause: Cause, request: Request, parameters: dict[str, An
         "context": plain(dict(cause.context)),
         "parameters": parameters,
         "tags": list(dict.fromkeys([*job.tags, *request.tags])),
-        "concurrency_key": key_of(job.concurrency_key_template, parameters),
+        "concurrency_key": key_of(job.concurrency_key_template, parameters, schema=job.schema),
         "max_attempts": job.max_attempts,
     }
 
@@ -373,15 +372,3 @@ def _priority(job: Job, *, cause: Cause, asked: int | None) -> int:
         if given is not None:
             return given
     return priorities.OF_KIND[cause.kind]
-
-
-def key_of(text: str | None, parameters: Mapping[str, Any]) -> str | None:
-    """The key that a job's template makes of a run's parameters; None without one."""
-    return fill_key(templating.parse(text), parameters) if text else None
-
-
-def fill_key(template: templating.Template, parameters: Mapping[str, Any]) -> str | None:
-    """The dedup or concurrency key that a template makes of a run's parameters; None if they don't fill it."""
-    if templating.is_absent(template, parameters):
-        return None
-    return template.fill(parameters)[:200] or None

@@ -9,10 +9,9 @@ from django.db import connection
 from django.db.models import Max, Min
 
 from jobs import parameters as job_parameters
-from jobs.executors import templating
 from jobs.expectations import shown
 from jobs.faults import Fault
-from runs.launch import fill_key
+from runs import keying
 from runs.models import Campaign, Recipient
 from runs.models.campaign import KEY_LENGTH
 from runs.plain import plain_text
@@ -69,8 +68,8 @@ class _Staging:
         self._campaign = campaign.pk
         self._shared = job_parameters.merge(job.defaults, campaign.parameters)
         self._check = job_parameters.checker(job.schema)
-        self._dedup_key = _keys(job.dedup_key_template)
-        self._concurrency_key = _keys(job.concurrency_key_template)
+        self._dedup_key = keying.maker(job.dedup_key_template, schema=job.schema)
+        self._concurrency_key = keying.maker(job.concurrency_key_template, schema=job.schema)
 
     def pieces(self, lines: Iterable[Line]) -> Iterator[str]:
         """The text that COPY reads, some lines at a time."""
@@ -165,15 +164,7 @@ def _is_key(key: Any) -> bool:
     return isinstance(key, int) and not isinstance(key, bool) and key.bit_length() < 128
 
 
-def _keys(text: str | None) -> Callable[[Mapping[str, Any]], str | None] | None:
-    """What makes the key of a recipient's run by the job's template, parsed once."""
-    if not text:
-        return None
-    template = templating.parse(text)
-    return lambda merged: fill_key(template, merged)
-
-
-def _copied_key(make: Callable[[Mapping[str, Any]], str | None] | None, merged: Mapping[str, Any]) -> str:
+def _copied_key(make: keying.Maker | None, merged: Mapping[str, Any]) -> str:
     key = make(merged) if make else None
     return r"\N" if key is None else _escaped(key)
 
