@@ -160,7 +160,7 @@ def _taken_keys(runs: Sequence[Run]) -> dict[tuple[int, str | None], Reason]:
         return {
             (job, key): Reason(
                 "key_limit",
-                f"The limit of {limit} runs at a time with the concurrency key {key!r} is reached{_by(ids)}.",
+                f"The limit of {_runs(limit)} at a time with the concurrency key {key!r} is reached{_by(ids)}.",
             )
             for job, key, limit, ids in cursor.fetchall()
         }
@@ -191,11 +191,13 @@ def _held_by_job(blocker: str, row: _Row) -> Reason:
         details = _details(row.job_paused_by, row.job_paused_until, row.job_paused_reason)
         return Reason(blocker, f"The job is paused{details}.")
     if blocker == "job_limit":
-        return Reason(blocker, f"The job's limit of {row.limit} runs at a time is reached{_by(row.running)}.")
+        return Reason(
+            blocker, f"The job's limit of {_runs(row.limit)} at a time is reached{_by(row.running)}."
+        )
     if blocker == "job_rate":
         return Reason(
             blocker,
-            f"The job starts at most {row.max_starts} runs in {row.starts_window_seconds} seconds; "
+            f"The job starts at most {_runs(row.max_starts)} in {row.starts_window_seconds} seconds; "
             f"the next start is possible {_clock(row.next_start_at)}.",
         )
     return Reason(blocker, "The job is inactive; the run will be skipped.")
@@ -240,8 +242,14 @@ def _in_line(run: Run, lanes: set[str]) -> Reason:
 def _place(run: Run, ahead: int) -> Reason:
     if not ahead:
         return Reason("next", f"It is next in the lane {run.lane} and starts as soon as a slot is free.")
-    number = f"{MOST} or more" if ahead >= MOST else str(ahead)
-    return Reason("in_line", f"{number} runs are before it in the lane {run.lane}.")
+    number = (
+        f"{MOST} or more runs are" if ahead >= MOST else f"{_runs(ahead)} {'is' if ahead == 1 else 'are'}"
+    )
+    return Reason("in_line", f"{number} before it in the lane {run.lane}.")
+
+
+def _runs(number: int | None) -> str:
+    return "1 run" if number == 1 else f"{number} runs"
 
 
 def _details(by: str, until: datetime | None, reason: str) -> str:

@@ -77,7 +77,7 @@ def test_who_is_told_how_many_are_before_a_run_is_told_the_claims_order() -> Non
     assert [reason.code for reason in told.values() if reason] == ["next", "in_line"]
     last = told[fresh.pk]
     assert last is not None
-    assert last.sentence == "1 runs are before it in the lane default."
+    assert last.sentence == "1 run is before it in the lane default."
 
 
 @pytest.mark.django_db

@@ -84,6 +84,9 @@ def test_triggers_prove_nothing_that_came_when_bulk_was_over() -> None:
     [
         ("--job=nobody", "--job is 'nobody'; expected the slug of a job of this site."),
         ("--bulk=0", "--bulk is 0; expected 1 or more."),
+        ("--limit=nan", "--limit is nan; expected a number above 0."),
+        ("--limit=-1", "--limit is -1; expected a number above 0."),
+        ("--patience=inf", "--patience is inf; expected a number above 0."),
         ("--parameters=[1]", "--parameters is '[1]'; expected a JSON object."),
     ],
 )

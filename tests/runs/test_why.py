@@ -68,7 +68,7 @@ def test_a_limit_names_who_holds_it() -> None:
     first, second = make_run(job), make_run(job)
     claim_one(make_slot())
     assert reason(second) == Reason(
-        "job_limit", f"The job's limit of 1 runs at a time is reached (by #{first.pk})."
+        "job_limit", f"The job's limit of 1 run at a time is reached (by #{first.pk})."
     )
 
 
@@ -82,7 +82,7 @@ def test_in_line_it_says_how_many_are_before_it() -> None:
     first, second = make_run(), make_run()
     make_slot()
     assert reason(first).code == "next"
-    assert reason(second).sentence == "1 runs are before it in the lane high."
+    assert reason(second).sentence == "1 run is before it in the lane high."
 
 
 def test_a_running_and_a_final_run_need_no_reason() -> None:

@@ -1,6 +1,7 @@
 """`manage.py prove_priority`: shows on the running site that bulk runs don't delay triggers; see `runs.proving`."""
 
 import json
+import math
 from argparse import ArgumentParser
 from typing import Any
 
@@ -56,6 +57,9 @@ def _plan(options: dict[str, Any]) -> Plan:
     for name in ("bulk", "triggers"):
         if options[name] < 1:
             raise CommandError(f"--{name} is {options[name]}; expected 1 or more.")
+    for name in ("limit", "patience"):
+        if not 0 < options[name] < math.inf:
+            raise CommandError(f"--{name} is {options[name]:g}; expected a number above 0.")
     job = Job.objects.filter(slug=options["job"]).first()
     if job is None:
         raise CommandError(f"--job is {options['job']!r}; expected the slug of a job of this site.")
