@@ -261,7 +261,7 @@ class Run(models.Model):
                 name="run_due", fields=["due_at"], condition=Q(status__in=(Status.SCHEDULED, Status.WAITING))
             ),
             models.Index(name="run_open_of_target", fields=["target"], condition=_FOR_TARGET),
-            models.Index(name="run_running", fields=["job"], condition=Q(status=Status.RUNNING)),
+            models.Index(name="run_active", fields=["job", "concurrency_key"], condition=Q(status="running")),
             # Ids ascend: pages that new rows are put behind are full, those that they are put before half empty.
             models.Index(name="run_of_job", fields=["job", "id"]),
             models.Index(name="run_created", fields=["created_at"]),

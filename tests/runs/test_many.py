@@ -8,9 +8,12 @@ from typing import Any
 import pgtrigger
 import pytest
 from django.db import connection
+from django.db.models import CharField
+from django.db.models.functions import Cast
 from django.http import QueryDict
 from django.utils import timezone
 
+from jobs.executors import Succeeded
 from jobs.models import Job
 from runs import (
     campaigns,
@@ -55,9 +58,9 @@ def rows_read(table: str) -> int:
         return int(cursor.fetchone()[0])
 
 
-def queued(job: Job, *, priority: int = 50, count: int = MANY) -> None:
+def queued(job: Job, *, priority: int = 50, count: int = MANY, **request: Any) -> None:
     """Many queued runs of the job, which are all that the planner has seen."""
-    first = make_run(job, priority=priority)
+    first = make_run(job, priority=priority, **request)
     columns = ", ".join(
         str(field.column)
         for field in Run._meta.concrete_fields
@@ -211,6 +214,36 @@ def test_the_list_of_the_runs_of_a_job_is_found_without_reading_those_of_others(
             assert [
                 found.pk for found in Filters.read(QueryDict(query)).apply(Run.objects.order_by("-pk"))[:50]
             ] == [run.pk]
+
+
+def test_a_claim_puts_some_of_very_many_runs_of_a_taken_key_aside_and_takes_what_others_have_behind_them() -> (
+    None
+):
+    job, slot = keyed(), make_slot()
+    queued(job, count=3_500, parameters={"customer": "acme"})
+    (first,) = claim(slot, lane="default", limit=50)
+    free, other = make_run(job, parameters={"customer": "zeta"}, priority=50), make_run(priority=50)
+    aside = Run.objects.filter(group__is_held=True)
+    assert [claimed.id for claimed in claim(slot, lane="default", limit=50)] == [other.pk]
+    assert aside.count() == 3_000
+    assert [claimed.id for claimed in claim(slot, lane="default", limit=50)] == [free.pk]
+    assert aside.count() == 3_499
+    lifecycle.settle([(first, Succeeded(result=None))])
+    assert [claimed.id for claimed in claim(slot, lane="default", limit=50)] == [first.id + 1]
+
+
+def test_a_claim_counts_what_runs_of_the_keys_that_it_looks_at_and_not_of_all() -> None:
+    job, slot = keyed(), make_slot()
+    queued(job, count=1_000, parameters={"customer": "acme"})
+    Run.objects.update(concurrency_key=Cast("pk", CharField()))
+    for _ in range(10):
+        assert len(claim(slot, lane="default", limit=50)) == 50
+    with reading(700):
+        assert len(claim(slot, lane="default", limit=50)) == 50
+
+
+def keyed() -> Job:
+    return make_job(schema={"additionalProperties": True}, concurrency_key_template="{customer}")
 
 
 def campaign_of(count: int, *, invalid: bool = False, **wanted: Any) -> Campaign:
