@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import structlog
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import Max
 from django.utils import timezone
 
 from notifications import outbox
 from notifications.models import Occasion
-from runs import dispatch, error_groups, launch, progress
+from runs import dispatch, error_groups, failures, launch, progress
 from runs.launch import LaunchRefused
 from runs.models import Campaign, CampaignAct, CampaignEvent, CampaignStatus, ClaimGroup, Run
 from runs.models.campaign import TENDED
@@ -141,9 +141,9 @@ def retry_failed(campaign: Campaign, *, by: str, group: str | None = None) -> No
     """
     with _locked(campaign, Status.RUNNING, Status.DONE, verb="retried"):
         launch.check(campaign.job)
-        failed = Run.objects.filter(campaign=campaign, status=Run.Status.FAILED, retries__isnull=True)
+        failed = Run.objects.filter(campaign=campaign, status=Run.Status.FAILED).values_list("pk")
         only = None if group is None else error_groups.left_in(campaign, group)
-        newest = _newest(failed) if only is None else max(only, default=None)
+        newest = next(failures.left(failed), (None,))[0] if only is None else max(only, default=None)
         if newest is None:
             which = "" if group is None else f" with an error of the group {group!r}"
             raise CampaignRefused(f"No failed run of campaign #{campaign.pk}{which} is left to be retried.")
@@ -153,10 +153,6 @@ def retry_failed(campaign: Campaign, *, by: str, group: str | None = None) -> No
         move(campaign, Status.RUNNING, **wanted, **judged)
         what = "all that failed" if only is None else f"{len(only)} with an error of the group {group}"
         note(campaign, CampaignAct.RETRIED, by=by, detail=what)
-
-
-def _newest(runs: QuerySet[Run]) -> int | None:
-    return runs.order_by("-pk").values_list("pk", flat=True).first()
 
 
 def move(campaign: Campaign, to: CampaignStatus, **fields: Any) -> None:

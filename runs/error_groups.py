@@ -5,12 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2s
+from itertools import islice
 from typing import Any, Final
 
 from django.db.models import QuerySet
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Left
 
+from runs import failures
 from runs.models import Campaign, Run
 
 # Only the newest failures are looked at: groups are a help, not a statistic.
@@ -53,25 +55,24 @@ def fingerprint(kind: str, message: str) -> str:
 
 def of_campaign(campaign: Campaign) -> list[ErrorGroup]:
     """The groups among the campaign's newest failures, the largest first; `count` is of these."""
-    return _grouped(_rows(Run.objects.filter(campaign=campaign)))
+    return _grouped(_failed(campaign).order_by("-pk")[:LIMIT])
 
 
 def left_in(campaign: Campaign, mark: str) -> list[int]:
     """The runs of a group, by its fingerprint, among the campaign's newest failures that were not retried yet."""
-    left = _rows(Run.objects.filter(campaign=campaign, retries__isnull=True))
+    left = islice(failures.left(_failed(campaign)), LIMIT)
     return [number for number, given, text, reason, _ in left if _mark(given, text, reason) == mark]
 
 
-def _rows(runs: QuerySet[Run]) -> QuerySet[Run, tuple[Any, ...]]:
-    """What groups are made of, of the newest that failed."""
+def _failed(campaign: Campaign) -> QuerySet[Run, tuple[Any, ...]]:
+    """What groups are made of."""
     return (
-        runs.filter(status=Run.Status.FAILED)
-        .order_by("-pk")
+        Run.objects.filter(campaign=campaign, status=Run.Status.FAILED)
         .annotate(
             kind=KeyTextTransform("type", "error"),
             message=Left(KeyTextTransform("message", "error"), _MESSAGE_LENGTH),
         )
-        .values_list("pk", "kind", "message", "failure_reason", "finished_at")[:LIMIT]
+        .values_list("pk", "kind", "message", "failure_reason", "finished_at")
     )
 
 

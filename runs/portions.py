@@ -83,7 +83,7 @@ RETRY: Final = f"""
             r.target, r.tags, r.metadata, r.dedup_key, r.concurrency_key, r.persistent, r.id, NULL, NULL,
             {_BEGIN}, '', clock_timestamp(), clock_timestamp(), NULL
         FROM c JOIN jobs_job j ON j.id = c.job_id CROSS JOIN looked JOIN runs_run r ON r.id = looked.id
-        WHERE NOT EXISTS (SELECT 1 FROM runs_run again WHERE again.retry_of_id = r.id)
+        WHERE NOT EXISTS (SELECT 1 FROM runs_run again WHERE again.retry_of_id = r.id OFFSET 0)
           AND (r.target COLLATE "C" {_PAUSED}) IS NOT TRUE
         ORDER BY r.id
         ON CONFLICT DO NOTHING

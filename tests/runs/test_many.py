@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 import pgtrigger
@@ -18,6 +19,7 @@ from jobs.models import Job
 from runs import (
     campaigns,
     circuits,
+    failures,
     launch,
     levels,
     lifecycle,
@@ -194,15 +196,17 @@ def test_a_portion_of_a_canary_is_found_without_reading_all_of_it(monkeypatch: p
 def test_failures_are_taken_home_by_the_portion_and_no_cursor_waits_for_a_slow_reader(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reports, "PORTION", 20)
-    campaign = campaign_of(50)
+    monkeypatch.setattr(failures, "PORTION", 20)
+    campaign = campaign_of(1_000)
     fail_all()
     lines = reports.failures(campaign)
     assert [next(lines) for _ in range(2)][1].startswith("person-1,")
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_cursors")
         assert cursor.fetchone() == (0,)
-    assert len(list(lines)) == 49
+    with reading(150):
+        assert len(list(islice(lines, 100))) == 100
+    assert len(list(lines)) == 899
 
 
 def test_the_list_of_the_runs_of_a_job_is_found_without_reading_those_of_others() -> None:
