@@ -88,6 +88,13 @@ def lengths() -> Mapping[str, Length]:
     return {lane: _length(lane, *rows[lane]) for lane in LANES if lane in rows}
 
 
+def waiting(lane: str, *, most: int) -> int:
+    """How many runs wait in the lane, counted up to `most`."""
+    # In the order of the index that has them: unordered ones may be looked for in all that has ended.
+    queued = Run.objects.filter(status=Status.QUEUED, lane=lane).order_by("group_id", "priority", "pk")
+    return len(queued.values_list("pk", flat=True)[:most])
+
+
 def _length(lane: str, waiting: int, delayed: int, active: int, since: datetime | None) -> Length:
     is_long = waiting > COUNTED
     if is_long and lane == "bulk":

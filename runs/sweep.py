@@ -26,6 +26,7 @@ from runs import (
     holding,
     lifecycle,
     progress,
+    queues,
     reactions,
     retention,
     tallies,
@@ -34,8 +35,7 @@ from runs import (
     tending,
     throughput,
 )
-from runs.models import Heartbeat, Idempotency, Lane, Run, Worker, WorkerProcess
-from runs.status import Status
+from runs.models import Heartbeat, Idempotency, Lane, Worker, WorkerProcess
 from triggers import key_use
 
 log = structlog.get_logger(__name__)
@@ -136,10 +136,7 @@ def _begin(now: datetime) -> datetime | None:
 def refill() -> None:
     """Sends hints for every lane that has queued runs: what was not published, or was lost, is found so."""
     for lane in Lane.objects.filter(paused_at__isnull=True).values_list("name", flat=True):
-        most = dispatch.most_hints(lane)
-        # In the order of the index that has them: unordered ones may be looked for in all that has ended.
-        waiting = Run.objects.filter(status=Status.QUEUED, lane=lane).order_by("group_id", "priority", "pk")
-        if count := len(waiting.values_list("pk", flat=True)[:most]):
+        if count := queues.waiting(lane, most=dispatch.most_hints(lane)):
             dispatch.top_up(lane, count)
 
 

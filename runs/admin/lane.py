@@ -12,9 +12,9 @@ from django.utils.safestring import SafeString
 
 from jobs.buttons import button
 from jobs.panel import Panel
-from runs import lanes
+from runs import lanes, queues
 from runs.launch import LaunchRefused
-from runs.models import Lane, Run
+from runs.models import Lane
 from runs.templatetags.headway import icon, moment
 
 
@@ -32,7 +32,7 @@ class PurgeForm(forms.Form):
 
 def _may_be_purged(lane: Lane) -> bool:
     """Whether anything waits in it."""
-    return Run.objects.filter(status=Run.Status.QUEUED, lane=lane.name).exists()
+    return queues.waiting(lane.name, most=1) > 0
 
 
 @admin.register(Lane)

@@ -135,6 +135,7 @@ def test_a_sweep_finds_what_is_queued_without_reading_what_has_ended() -> None:
     end_all()
     with reading(50):
         sweep.refill()
+        assert not queues.waiting("bulk", most=10)
 
 
 def test_who_wakes_lanes_for_a_job_does_not_read_the_runs_of_others() -> None:
