@@ -11,12 +11,14 @@ class Sizes:
     """How often workers are killed, how much work each round has, and the site's lease in seconds.
 
     `outages` is how often a server is away, `freeze` how long a frozen broker is (seconds); `period` is from one
-    restart of PostgreSQL to the next, `beat_period` from one killed beat to the next.
+    restart of PostgreSQL to the next, `beat_period` from one killed beat to the next. Beside the lease, recovery may
+    take `margin` seconds.
     """
 
     rounds: int = 12
     scale: float = 2.0
     lease: float = 6.0
+    margin: float = 15.0
     outages: int = 4
     freeze: float = 8.0
     period: float = 5.0
@@ -34,7 +36,7 @@ class Sizes:
     @property
     def recovery(self) -> float:
         """Within how many seconds the next attempt must start: a minute at a deployment's lease."""
-        return self.lease + 15
+        return self.lease + self.margin
 
     @property
     def cancelled_within(self) -> float:
