@@ -17,15 +17,15 @@ class Status(TextChoices):
     SCHEDULED = "scheduled"
     # May start as soon as its lane has a slot and nothing holds it back; a worker's claim moves it on.
     QUEUED = "queued"
-    # Claimed by a slot of a live worker, or with an engine; settle, rescue or cancel moves it on.
+    # Claimed by a slot of a live worker, or with an engine; settle, rescue, give back or complete moves it on.
     RUNNING = "running"
-    # Between two steps until `due_at`, or until somebody outside reports; resume or settle moves it on.
+    # Between two steps until `due_at`, or until somebody outside reports; enqueue or complete moves it on.
     WAITING = "waiting"
-    # Final, by settle: the work was done, and `result` holds what it returned.
+    # Final, by settle or complete: the work was done, and `result` holds what it returned.
     SUCCEEDED = "succeeded"
-    # Final, by settle, rescue, fail or expire: `failure_reason` says how it ended.
+    # Final, by settle, rescue or complete: `failure_reason` says how it ended.
     FAILED = "failed"
-    # Final, by cancel: somebody asked, and nothing of it runs any more.
+    # Final, by cancel, or by whoever ends what runs: somebody asked, and nothing of it runs any more.
     CANCELLED = "cancelled"
     # Final, by launch or skip: it never started, and `skip_reason` says why.
     SKIPPED = "skipped"
