@@ -209,9 +209,8 @@ class Heartbeat:
         try:
             claim = lifecycle.held(charge.run_id, token=charge.token)
         except (DatabaseError, InterfaceError):
-            _signal(
-                charge.pid, signal.SIGCONT
-            )  # it may have ended this run, and then nobody looks at it again
+            # It may have ended this run, and then nobody looks at it again.
+            _signal(charge.pid, signal.SIGCONT)
             raise
         if claim is None:
             _signal(charge.pid, signal.SIGCONT)

@@ -105,9 +105,8 @@ def _repair(repair: Callable[[], object]) -> None:
     """Does one repair. Raises the database's error only if the database is away, and none of the others can be done."""
     try:
         repair()
-    except (
-        Exception
-    ) as error:  # one that fails at each sweep, for what it meets, would end each before the others
+    except Exception as error:
+        # One that fails at each sweep, for what it meets, would end each of them before the others are done.
         if isinstance(error, DatabaseError | InterfaceError) and not connection.is_usable():
             raise
         log.error("repair_failed", repair=str(repair), exc_info=error)
