@@ -97,8 +97,7 @@ def test_a_clock_that_is_off_and_old_zone_data_are_noticed(
 ) -> None:
     call_command("doctor", "clock", "zones")
     assert f"Time zone data {health.zone_data()}." in capsys.readouterr().out
-    ahead = sweep.database_now() + timedelta(seconds=90)
-    monkeypatch.setattr(health, "database_now", lambda: ahead)
+    monkeypatch.setattr(health, "database_now", lambda: sweep.database_now() + timedelta(seconds=90))
     monkeypatch.setattr(health, "zone_data", lambda: "2019c")
     said = told(capsys)
     assert "not ok  clock: The database's clock is 90 s ahead of this machine's." in said
