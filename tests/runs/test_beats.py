@@ -24,7 +24,7 @@ MINUTE = timedelta(minutes=1)
 MINUTES = 300  # from midnight on
 BEATS = 3
 KILL_EVERY = 60  # simulated minutes
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 
 class Clock:
