@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from django.template.loader import get_template
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
@@ -259,10 +260,14 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """What Django calls, from within the handling of the exception, for everything else."""
-    if not request.path.startswith(PREFIX):
-        return defaults.server_error(request)
-    fault = Problem(code="internal_error", detail="Something went wrong on our side; it was logged.")
-    return answer(request, problem_of(sys.exc_info()[1]) or fault)
+    error = sys.exc_info()[1]
+    if request.path.startswith(PREFIX):
+        fault = Problem(code="internal_error", detail="Something went wrong on our side; it was logged.")
+        return answer(request, problem_of(error) or fault)
+    if (away := _of_database(error)) is not None and away.code == "database_unavailable":
+        # Without the request: what a page knows of its visitor is in the database.
+        return HttpResponse(get_template("503.html").render(), status=503, headers=dict(away.headers))
+    return defaults.server_error(request)
 
 
 @csrf_exempt

@@ -250,6 +250,17 @@ def test_a_database_that_is_away_is_a_503_for_a_session_as_well() -> None:
     problem(browser.get("/api/runs"), 503, "database_unavailable")
 
 
+@pytest.mark.usefixtures("away")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("address", ["/runs/", "/queues/", "/admin/"])
+def test_a_page_without_a_database_is_a_503_that_says_so(address: str) -> None:
+    browser = Client(raise_request_exception=False)
+    browser.cookies[settings.SESSION_COOKIE_NAME] = "a" * 32
+    page = browser.get(address)
+    assert (page.status_code, int(page["Retry-After"]) >= 1) == (503, True)
+    assert "The database doesn't answer" in page.content.decode()
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_lock_that_nobody_gives_up_is_a_503_and_no_500() -> None:
     _, text = keys.issue(name="waiting", owner=make_owner())
