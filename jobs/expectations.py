@@ -92,6 +92,8 @@ def _described(kind: str, schema: Mapping[str, Any]) -> str:
         parts = [_FORMATS.get(schema.get("format", ""), _TYPES[kind]), _span(schema, "Length", "character")]
         if "pattern" in schema:
             parts.append(f"matching {schema['pattern']}")
+        if schema.get("examples"):
+            parts.append(f"such as {shown(schema['examples'][0])}")
     elif kind in {"integer", "number"}:
         parts = [_TYPES[kind], _bounds(schema)]
         if "multipleOf" in schema:

@@ -202,7 +202,7 @@ def begin(campaign: Campaign, *, by: str = "") -> None:
 
 def _shown(value: Any) -> str:
     """A setting as the timeline says it."""
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return "none" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def hint() -> None:

@@ -27,7 +27,7 @@ from runs.streams import CsvForm, Line, Source, Unreadable
 LARGEST_CANARY: Final = 2**31 - 1
 _RATE: Final = {"type": ["number", "null"], "minimum": SLOWEST, "maximum": FASTEST}
 _SHARE: Final = {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1}
-_CLOCK: Final = {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}
+_CLOCK: Final = {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$", "examples": ["09:00"]}
 _WINDOW: Final = {
     "type": ["object", "null"],
     "properties": {"from": _CLOCK, "to": _CLOCK, "timezone": {"type": "string", "maxLength": 60}},

@@ -165,13 +165,21 @@ def _eta(campaign: Campaign, now: datetime, *, left: int, rate: float) -> tuple[
         return None, ""
     limit = campaign.rate_per_second
     if rate > 0:
-        speed, assumption = rate, f"if it goes on with {rate:.3g} runs a second, as in the last half minute"
+        speed, assumption = (
+            rate,
+            f"if it goes on with {_plain(rate)} runs a second, as in the last half minute",
+        )
     elif limit is not None:
-        speed, assumption = limit, f"if it goes as fast as it may: {limit:g} runs a second"
+        speed, assumption = limit, f"if it goes as fast as it may: {_plain(limit)} runs a second"
     else:
         return None, ""
     seconds = left / speed
     return (now + timedelta(seconds=seconds), assumption) if seconds < 1e8 else (None, "")
+
+
+def _plain(rate: float) -> str:
+    """Three digits, but never less than the whole ones: "0.125", "1507"."""
+    return f"{rate:.0f}" if rate >= 1000 else f"{rate:.3g}"
 
 
 def _bin(at: datetime) -> datetime:

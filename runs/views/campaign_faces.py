@@ -59,8 +59,13 @@ class Shown:
     def words(self) -> str:
         """What the bar shows, in words."""
         counts = [f"{getattr(self.seen, name)} {name}" for name, _ in _PARTS if getattr(self.seen, name)]
-        waiting = self.seen.queued + self.seen.not_launched
-        return ", ".join([*counts, f"{waiting} to go"])
+        never = self.seen.not_launched if self.campaign.is_final else 0
+        return ", ".join([*counts, f"{never} never launched" if never else f"{self.to_go} to go"])
+
+    @property
+    def to_go(self) -> int:
+        """Runs that are still to begin; none of a campaign that has ended, launched or not."""
+        return 0 if self.campaign.is_final else self.seen.queued + self.seen.not_launched
 
     @property
     def by(self) -> str:

@@ -190,8 +190,9 @@ def _limits(campaign: Campaign) -> dict[str, str]:
 
 
 def _previews(campaign: Campaign) -> list[tuple[str, dict[str, Any]]]:
-    """The first recipients with the parameters that their runs will have."""
-    people = Recipient.objects.filter(campaign=campaign, fault__isnull=True).order_by("run_id")[:PREVIEWED]
+    """The first recipients who are not to be skipped, with the parameters that their runs will have."""
+    able = Recipient.objects.filter(campaign=campaign, fault__isnull=True, is_active=True)
+    people = able.order_by("run_id")[:PREVIEWED]
     job = campaign.job
     return [
         (one.key, parameters.mask(job.schema, {**job.defaults, **campaign.parameters, **one.parameters}))

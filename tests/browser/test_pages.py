@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from jobs.executors import Failed, Succeeded
 from jobs.models import Job
 from notifications import sending
-from runs import causes, firing, launch, lifecycle, logs, orders, tallies, tending
+from runs import campaigns, causes, firing, launch, lifecycle, logs, orders, tallies, tending
 from runs.claims import Claim
 from runs.models import Circuit, Run, WorkerProcess
 from tests.api.test_events import send
@@ -72,7 +72,7 @@ def write(claim: Claim, *lines: str, level: str = "info") -> None:
 
 
 def make_campaign(slot: WorkerProcess) -> int:
-    """One whose canary asks, with an error, sums and a timeline; returns its id."""
+    """One behind its canary, with an error that can be retried, sums and a timeline; returns its id."""
     order = orders.Order(job=make_job(slug="sends"), name="Spring sale", canary=3, rate_per_second=50.0)
     campaign = orders.order(order, [(n, {"key": f"user-{n}@example.org"}) for n in range(1, 9)]).campaign
     tending.at_once(campaign)
@@ -80,6 +80,8 @@ def make_campaign(slot: WorkerProcess) -> int:
     lifecycle.settle([(failed, ERROR), *((one, Succeeded(result={"sent": 1})) for one in others)])
     tallies.fold()
     tending.tend()
+    campaigns.resume(campaign, by="ada")
+    tending.at_once(campaign)
     return int(campaign.pk)
 
 

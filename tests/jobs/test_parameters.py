@@ -73,6 +73,7 @@ def test_everything_wrong_is_said_at_once_by_field_value_and_expectation() -> No
         ({"type": "string", "minLength": 1}, "", "min_length", "expected a text of at least 1 character."),
         ({"maxLength": 2}, "abc", "max_length", "'x' is \"abc\"; expected a text of at most 2 characters."),
         ({"type": "string", "pattern": "^a+$"}, "b", "pattern", "'x' is \"b\"; expected a text matching ^a+$."),
+        ({"type": "string", "examples": ["09:00"]}, 9, "type", "'x' is 9; expected a text such as \"09:00\"."),
         ({"format": "date"}, "2024-02-30", "format", "'x' is \"2024-02-30\"; expected a date such as 2024-01-31."),
         ({"format": "email"}, "ada", "format", "'x' is \"ada\"; expected an e-mail address."),
         ({"format": "date-time"}, "2024-01-31T09:30:00", "format", "a date and time with its zone"),

@@ -14,7 +14,7 @@ from pytest_django import Settings
 from jobs.executors import Failed, Succeeded
 from jobs.models import Job
 from runs import lifecycle, lists, orders, tallies, tending
-from runs.models import Campaign, RecipientList, Run
+from runs.models import Campaign, Recipient, RecipientList, Run
 from runs.orders import Order
 from tests.factories import claim, make_job, make_slot, make_user
 from tests.pages.conftest import Visitor, text, words
@@ -316,3 +316,25 @@ def test_a_body_beyond_the_cap_is_a_413_with_the_cap_and_is_not_read(
     assert sent("/campaigns/new/", 2048).status_code != 413
     assert sent("/jobs/send/", 2048).status_code == 413
     assert not Campaign.objects.filter(total__gt=1).exists()
+
+
+def test_a_cancelled_campaign_has_nothing_to_go(ada: Client, job: Job) -> None:
+    campaign = make_campaign(job, is_draft=True)
+    Recipient.objects.filter(campaign=campaign, key="user-0").update(is_active=False)
+    draft = words(ada.get(f"/campaigns/{campaign.pk}/"))
+    # Who is inactive gets no run, so nobody is told what it would get.
+    assert "The first 2 runs would get" in draft
+    assert "<h3>user-0</h3>" not in draft
+    assert "<dt>To go</dt><dd>3 <small>3 have no run yet</small>" in draft
+    page = words(post(ada, f"/campaigns/{campaign.pk}/cancel/"))
+    assert "<dt>To go</dt><dd>0 <small>3 have no run</small>" in page
+    assert "no run yet" not in page
+    assert "3 never launched" in words(ada.get("/campaigns/"))
+
+
+def test_a_high_rate_is_written_out(ada: Client, job: Job) -> None:
+    campaign = make_campaign(job)
+    page = words(post(ada, f"/campaigns/{campaign.pk}/change/", rate_per_second="250000"))
+    assert "if it goes as fast as it may: 250000 runs a second" in page
+    page = words(post(ada, f"/campaigns/{campaign.pk}/change/", rate_per_second="1000000"))
+    assert "runs a second: 250000 → 1000000" in page
