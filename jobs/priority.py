@@ -37,6 +37,13 @@ def parse(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and FIRST <= value <= LAST:
         return value
     raise InvalidPriority(
-        f"{value!r} is not a priority: expected a whole number from {FIRST} (first) to {LAST} (last), "
+        f"{value!r:.60} is not a priority: expected a whole number from {FIRST} (first) to {LAST} (last), "
         f"or one of {', '.join(NAMES)}."
     )
+
+
+def typed(text: str) -> int:
+    """The same of what somebody typed: a number is made of digits. Raises InvalidPriority."""
+    # Python makes no number of more than 4,300 digits.
+    is_number = text.isascii() and text.isdigit() and len(text) < 19
+    return parse(int(text) if is_number else text)

@@ -39,7 +39,7 @@ def prioritise(request: HttpRequest, ref: str) -> HttpResponse:
     run, typed = find(ref), request.POST.get("priority", "").strip()
     by = causes.actor(user=person(request), api_key=None)
     try:
-        wanted = priority.parse(int(typed) if typed.isascii() and typed.isdigit() else typed)
+        wanted = priority.typed(typed)
     except priority.InvalidPriority as error:
         messages.error(request, str(error))
     else:

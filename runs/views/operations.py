@@ -102,4 +102,4 @@ def _priority(request: HttpRequest, act: str) -> dict[str, Any]:
     if act != BulkOperation.Act.PRIORITY:
         return {}
     typed = request.POST.get("priority", "").strip()
-    return {"priority": priorities.parse(int(typed) if typed.isascii() and typed.isdigit() else typed)}
+    return {"priority": priorities.typed(typed)}

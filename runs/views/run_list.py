@@ -108,7 +108,9 @@ def run_list_live(request: HttpRequest) -> HttpResponse:
     """What changed since: rows that were open, and how many new runs there are."""
     filters = Filters.read(request.GET)
     seen = live.seen(request)
-    open_ids = [int(name) for name in seen if name.isdecimal()][:PAGE_SIZE]
+    open_ids = [int(name) for name in seen if name.isascii() and name.isdigit() and len(name) < 19][
+        :PAGE_SIZE
+    ]
     runs = list(listed(Run.objects.filter(pk__in=open_ids)))
     changed = [run for run in runs if seen.get(str(run.pk)) != _print(run)]
     reasons = _reasons(changed)

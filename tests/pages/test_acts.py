@@ -115,3 +115,18 @@ def test_a_rerun_that_is_refused_says_why(ada: Client, failed: Run) -> None:
     response = ada.post(f"/runs/{failed.pk}/rerun/", {"p-city": "Köln"})
     assert response.status_code == 409
     assert "It was not started.</strong> The job" in words(response)
+
+
+@pytest.mark.parametrize("typed", ["5" * 5000, "²", "0", "101", "soon"])
+def test_a_priority_that_is_none_is_said_to_be_none(ada: Client, typed: str) -> None:
+    run = make_run()
+    answer = ada.post(f"/runs/{run.pk}/priority/", {"priority": typed}, follow=True)
+    assert answer.status_code == 200
+    assert "is not a priority: expected a whole number from 1 (first) to 100 (last)" in words(answer)
+    run.refresh_from_db()
+    assert run.priority == 1
+
+
+@pytest.mark.parametrize("name", ["5" * 5000, "²", "9" * 30])
+def test_a_poll_that_names_no_run_finds_none(ada: Client, name: str) -> None:
+    assert ada.get("/runs/live/", {"seen": f"{name}:x"}).status_code in {200, 204}

@@ -61,7 +61,8 @@ class DependencyForm(TriggerForm):
     def _wanted_job(self) -> Job | None:
         """The job that the address of an empty form names."""
         wanted = str(self.initial.get("job", ""))
-        return Job.objects.filter(pk=wanted).first() if wanted.isdigit() else None
+        is_number = wanted.isascii() and wanted.isdigit() and len(wanted) < 19
+        return Job.objects.filter(pk=wanted).first() if is_number else None
 
     def clean(self) -> dict[str, Any]:
         """Checks that the job would not come after itself."""
