@@ -33,6 +33,7 @@ from runs import (
     why,
 )
 from runs.models import Campaign, Circuit, ClaimGroup, Run
+from runs.views import campaign_recipients
 from runs.views.filters import Filters
 from tests.factories import claim, make_job, make_run, make_slot, make_user
 
@@ -245,6 +246,19 @@ def test_a_claim_counts_what_runs_of_the_keys_that_it_looks_at_and_not_of_all() 
         assert len(claim(slot, lane="default", limit=50)) == 50
     with reading(700):
         assert len(claim(slot, lane="default", limit=50)) == 50
+
+
+def test_the_recipients_of_a_campaign_that_wait_are_found_without_reading_those_that_have_ended() -> None:
+    campaign = campaign_of(3_000)
+    ids = list(Run.objects.filter(campaign=campaign).order_by("pk").values_list("pk", flat=True))
+    with pgtrigger.ignore("runs.Run:moves"):
+        ended = Run.objects.filter(pk__in=ids[:2_900])
+        ended.update(status="failed", failure_reason="error", finished_at=timezone.now())
+    with reading(1_000):
+        first = campaign_recipients.page(campaign, QueryDict("is=queued"))
+        second = campaign_recipients.page(campaign, QueryDict(f"is=queued&after={first.last}"))
+    assert [row.run.pk for page in (first, second) for row in page.rows if row.run] == ids[2_900:]
+    assert second.last is None
 
 
 def keyed() -> Job:
