@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from jobs.models import Job
+from jobs.priority import LANES
 from runs import status
 from runs.faces import KINDS, STATUSES
 from runs.models import Run, run_id
@@ -27,6 +28,7 @@ RANGES: Final = {
     "all": ("", None),
 }
 DEFAULT_RANGE: Final = "24h"
+LANE_WORDS: Final = {lane: lane for lane in LANES}
 PLACES: Final = ("after", "before", "top", "seen", "format")
 
 
@@ -47,6 +49,7 @@ class Filters(Narrowing):
     # By its id the planner knows how many runs the job has, and does not look for a few among all others.
     job_id: int | None = None
     trigger: str = ""
+    lane: str = ""
     since: str = DEFAULT_RANGE
     begin: datetime | None = None
     end: datetime | None = None
@@ -60,12 +63,15 @@ class Filters(Narrowing):
         for word in data.getlist("status"):
             found._read_status(word)
         found.trigger = found.one_of("trigger", KINDS)
+        found.lane = found.one_of("lane", LANE_WORDS)
         found.since = found.one_of("since", RANGES, DEFAULT_RANGE)
         found.begin, found.end = found._instant("from"), found._instant("to")
         found.job_id = Job.objects.filter(slug=found.job).values_list("pk", flat=True).first()
         if found.job and found.job_id is None:
             found.errors["job"] = f"There is no job {found.job!r}."
         found._check_search()
+        if found.lane and found._is_unbounded():
+            found.errors["lane"] = f"Runs of the lane {found.lane} have no index: choose a stretch of time."
         return found
 
     def _check_search(self) -> None:
@@ -133,6 +139,8 @@ class Filters(Narrowing):
             runs = runs.filter(job=self.job_id)
         if self.trigger:
             runs = runs.filter(trigger_kind=self.trigger)
+        if self.lane:
+            runs = runs.filter(lane=self.lane)
         for qualifier in self.searched.qualifiers:
             runs = runs.filter(qualifier.asks)
         return self._searched(self._ranged(runs))
@@ -163,6 +171,8 @@ class Filters(Narrowing):
             yield Chip(f"job {self.job}", self.address(drop=("job", None)))
         if self.trigger:
             yield Chip(f"started by {KINDS[self.trigger].lower()}", self.address(drop=("trigger", None)))
+        if self.lane:
+            yield Chip(f"lane {self.lane}", self.address(drop=("lane", None)))
         for qualifier in self.searched.qualifiers:
             yield Chip(qualifier.token, self._without(qualifier.token))
         if self.search:

@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_GET
 
 from jobs.models import Job
+from jobs.priority import LANES
 from runs import exports, why
 from runs.faces import KINDS, STATUSES
 from runs.models import Run
@@ -91,6 +92,7 @@ def run_list(request: HttpRequest) -> HttpResponse:
         "jobs": Job.objects.order_by("name").values_list("slug", "name")[:JOBS_OFFERED],
         "statuses": STATUSES,
         "kinds": KINDS,
+        "lanes": LANES,
         "ranges": {key: words for key, (words, _) in RANGES.items()},
         "tabs": _tabs(filters),
         "may": may,

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from jobs import pausing
 from jobs.executors import Failed, Succeeded
-from runs import causes, launch, lifecycle, sweep
+from runs import causes, launch, lifecycle, sweep, urgency
 from runs.models import BulkOperation, Run, TriggerKind
 from tests.factories import claim_one, make_job, make_run, make_slot
 from tests.pages.conftest import Visitor, text, words
@@ -81,6 +81,9 @@ def test_the_filters_narrow_by_status_job_time_and_text(ada: Client) -> None:
     assert shown(f"q={old.pk}") == [old.pk]
     assert shown(f"q=%23{old.pk}") == [old.pk]
     assert shown(f"q={old.name}") == [old.pk]
+    urgency.change(Run.objects.filter(pk=queued.pk), priority=100, by="ada")
+    assert shown("lane=bulk") == [queued.pk]
+    assert shown("lane=default&since=7d") == []
     day = timezone.localtime(old.created_at - timedelta(days=3))
     assert shown(f"from={day:%Y-%m-%d}T00:00&to={day + timedelta(days=1):%Y-%m-%d}T23:59&since=1h") == [
         old.pk
@@ -89,11 +92,21 @@ def test_the_filters_narrow_by_status_job_time_and_text(ada: Client) -> None:
 
 def test_the_filters_that_hold_are_chips_that_can_be_taken_off(ada: Client) -> None:
     make_job(slug="second")
-    page = text(ada.get("/runs/?status=failed&status=queued&job=second&trigger=manual&q=x&since=7d"))
+    page = text(
+        ada.get("/runs/?status=failed&status=queued&job=second&trigger=manual&lane=high&q=x&since=7d")
+    )
     chips = dict(re.findall(r'<a class="chip" href="([^"]+)">([^<]+)', page))
     chips = {words_: link.replace("&amp;", "&") for link, words_ in chips.items()}
-    assert list(chips) == ["failed", "queued", "job second", "started by manual", "“x”", "last 7 days"]
-    assert chips["failed"] == "?status=queued&job=second&trigger=manual&q=x&since=7d"
+    assert list(chips) == [
+        "failed",
+        "queued",
+        "job second",
+        "started by manual",
+        "lane high",
+        "“x”",
+        "last 7 days",
+    ]
+    assert chips["failed"] == "?status=queued&job=second&trigger=manual&lane=high&q=x&since=7d"
     assert chips["last 7 days"].endswith("since=all")
     assert 'class="chip" href="?since=all">last 24 hours' in text(ada.get("/runs/"))
 
@@ -103,6 +116,8 @@ def test_the_filters_that_hold_are_chips_that_can_be_taken_off(ada: Client) -> N
     [
         ("status=wild", "'wild' is not a status: expected one of scheduled, queued"),
         ("trigger=magic", "'magic' is not a known trigger: expected one of manual"),
+        ("lane=slow", "'slow' is not a known lane: expected one of high, default, bulk"),
+        ("lane=bulk&since=all", "Runs of the lane bulk have no index: choose a stretch of time."),
         ("since=2y", "'2y' is not a known since: expected one of 15m"),
         ("from=yesterday", "'yesterday' is not a time: expected one such as"),
         ("from=2026-02-31T00:00", "'2026-02-31T00:00' is not a time"),
