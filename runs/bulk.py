@@ -24,15 +24,16 @@ from triggers.models import ApiKey
 
 log = structlog.get_logger(__name__)
 
-# So many runs can be chosen at a time, and so many are done in one transaction.
-MOST: Final = 100_000
-PORTION: Final = 100
+# So many runs can be chosen at a time: all that waits in a lane behind the largest campaign, too.
+MOST: Final = 1_000_000
 # So many runs are named one by one.
 NAMED: Final = 10
 # How long one sweep may spend on operations, in seconds.
 SWEEP_SECONDS: Final = 1.0
 
 Act = BulkOperation.Act
+# So many are done in one transaction: a retry is a launch of its own, the others are one statement for all.
+PORTIONS: Final[dict[str, int]] = {Act.CANCEL: 2_000, Act.PRIORITY: 2_000, Act.RETRY: 100}
 
 
 class BulkRefused(LaunchRefused):
@@ -68,7 +69,7 @@ def order(
         if not made.total:
             raise BulkRefused(f"There is no run to {made.words} among them: nothing was done.")
         if made.total > MOST:
-            raise BulkRefused(f"These are more than {MOST:,} runs: choose fewer. Nothing was done.")
+            raise BulkRefused(f"These are more runs than {MOST:,}: choose fewer. Nothing was done.")
         made.save(update_fields=["total"])
     made.refresh_from_db()
     log.info("bulk_ordered", operation=made.pk, act=act, total=made.total, by=by)
@@ -114,7 +115,8 @@ def _portion() -> int:
         operation = waiting.select_for_update(skip_locked=True).first()
         if operation is None:
             return 0
-        targets = dict(operation.targets.order_by("pk").values_list("pk", "run_id")[:PORTION])
+        left = operation.targets.order_by("pk").values_list("pk", "run_id")
+        targets = dict(left[: PORTIONS[operation.act]])
         operation.done += _ACTS[operation.act](operation, Run.objects.filter(pk__in=targets.values()))
         operation.targets.filter(pk__in=targets).delete()
         operation.looked_at += len(targets)

@@ -47,7 +47,7 @@ def test_what_was_chosen_is_cancelled_by_the_sweep_and_what_came_later_is_not() 
 
 
 def test_it_goes_on_portion_by_portion_and_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "PORTION", 2)
+    monkeypatch.setitem(bulk.PORTIONS, "priority", 2)
     monkeypatch.setattr(bulk, "SWEEP_SECONDS", 0.000001)
     job = make_job()
     runs = [make_run(job) for _ in range(5)]
@@ -85,7 +85,7 @@ def test_nothing_and_too_much_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
         bulk.order(Run.objects.filter(job=job), act="cancel", words="", user=None)
     monkeypatch.setattr(bulk, "MOST", 1)
     make_run(job), make_run(job)
-    with pytest.raises(bulk.BulkRefused, match="more than 1 runs"):
+    with pytest.raises(bulk.BulkRefused, match="more runs than 1:"):
         bulk.order(Run.objects.filter(job=job), act="cancel", words="", user=None)
     assert not BulkOperation.objects.exists()
 
