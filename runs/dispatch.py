@@ -60,17 +60,26 @@ def hints(lane: str, *, seconds: float, is_over: Callable[[], bool]) -> Iterator
     """Yields each hint for `lane` that this process is given, until `seconds` have passed or `is_over()`.
 
     It waits at the broker itself, which saves the way through the worker's main process. Only for a lane
-    whose queue holds nothing but hints. Ends early, and never raises, if the broker is away.
+    whose queue holds nothing but hints. While the broker is away it yields without hints, every few seconds and
+    until the broker is heard again: Celery could wake nobody, and what is in the database need not wait. Never raises.
     """
-    until = time.monotonic() + seconds
-    try:
-        with current_app.producer_pool.acquire(block=True, timeout=2) as producer:
-            client = producer.connection.default_channel.client
-            while time.monotonic() < until and not is_over():
-                if client.brpop([lane], timeout=LOOK_SECONDS):
-                    yield
-    except Exception as error:  # whatever the broker's client throws: Celery brings the next hint
-        log.warning("hints_not_heard", lane=lane, error=str(error))
+    until, is_away = time.monotonic() + seconds, False
+    while not is_over():
+        try:
+            with current_app.producer_pool.acquire(block=True, timeout=2) as producer:
+                client = producer.connection.default_channel.client
+                while not is_over():
+                    if client.brpop([lane], timeout=LOOK_SECONDS):
+                        yield
+                    is_away = False
+                    if time.monotonic() >= until:
+                        return
+        except Exception as error:  # whatever the broker's client throws
+            if not is_away:
+                log.warning("hints_not_heard", lane=lane, error=str(error))
+            is_away = True
+            time.sleep(LOOK_SECONDS)
+        yield
 
 
 def most_hints(lane: str) -> int:

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+import signal
 import socket
 import time
 from typing import Any
@@ -11,6 +13,7 @@ import redis
 
 from runs import dispatch
 from runs.direct import PATIENCE_SECONDS, DirectLine
+from tests.servers import Servers
 from tests.site import SECONDS
 
 
@@ -39,6 +42,20 @@ def test_waiting_ends_when_it_is_over_and_leaves_what_comes_then(broker: redis.R
     assert list(dispatch.hints("high", seconds=0, is_over=lambda: False)) == []
     sent("high")
     assert broker.llen("high") == 1
+
+
+def test_while_the_broker_is_away_a_slot_looks_without_hints_until_it_is_back(
+    broker: redis.Redis, servers: Servers
+) -> None:
+    given = dispatch.hints("high", seconds=0.01, is_over=lambda: False)
+    pid = servers.processes["valkey"].pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        next(given)
+        next(given)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert len(list(given)) <= 1, "its time had passed, and the broker was heard again"
 
 
 def test_while_hints_for_high_lie_unread_default_is_asked_to_help(broker: redis.Redis) -> None:
