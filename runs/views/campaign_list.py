@@ -8,6 +8,7 @@ from runs import progress
 from runs.models import Campaign, CampaignStatus
 from runs.views.access import RUN_JOB, VIEW_RUNS, permitted, person
 from runs.views.campaign_faces import Shown
+from runs.views.narrowing import Narrowing
 
 PAGE_SIZE = 50
 
@@ -15,20 +16,24 @@ PAGE_SIZE = 50
 @permitted(VIEW_RUNS)
 @require_GET
 def campaign_list(request: HttpRequest) -> HttpResponse:
-    """Campaigns, the newest first; by `status` and behind `after`, if the address says so."""
-    status, after = request.GET.get("status", ""), request.GET.get("after", "")
+    """Campaigns, the newest first; by `status` and behind `after`, if the address says so; 400 if that is nonsense."""
+    asked = Narrowing(data=request.GET)
+    status, after = asked.one_of("status", dict(CampaignStatus.choices)), asked.text("after")
     found = Campaign.objects.select_related("job", "created_by", "api_key").order_by("-pk")
-    if status in CampaignStatus.values:
+    if status:
         found = found.filter(status=status)
     if after.isascii() and after.isdigit() and len(after) < 19:
         found = found.filter(pk__lt=int(after))
-    page = list(found[: PAGE_SIZE + 1])
+    elif after:
+        asked.errors["after"] = f"{after!r} is not a place in the list: expected the id of a campaign."
+    page = list((found.none() if asked.errors else found)[: PAGE_SIZE + 1])
     numbers = progress.of_campaigns(page[:PAGE_SIZE]) if page else {}
     context = {
         "entries": [Shown(campaign, numbers[campaign.pk]) for campaign in page[:PAGE_SIZE]],
         "older": page[PAGE_SIZE - 1].pk if len(page) > PAGE_SIZE else None,
         "status": status,
+        "errors": asked.errors.values(),
         "statuses": CampaignStatus.values,
         "may_order": person(request).has_perm(RUN_JOB),
     }
-    return render(request, "runs/campaigns/list.html", context)
+    return render(request, "runs/campaigns/list.html", context, status=400 if asked.errors else 200)

@@ -159,6 +159,19 @@ def test_the_page_shows_numbers_errors_sums_and_recipients(ada: Client, job: Job
     assert "user-3" in page
 
 
+def test_the_list_is_narrowed_by_status_and_names_a_filter_that_is_none(ada: Client, job: Job) -> None:
+    campaign = orders.order(Order(job=job, name="spring"), [(1, {"key": "a"})]).campaign
+    shown = f'/campaigns/{campaign.pk}/"'
+    assert shown in text(ada.get(f"/campaigns/?status={campaign.status}"))
+    assert shown not in text(ada.get("/campaigns/?status=cancelled"))
+    for query, told in (
+        ("status=bogus", "'bogus' is not a known status: expected one of draft, scheduled"),
+        ("after=x", "'x' is not a place in the list: expected the id of a campaign."),
+    ):
+        answer = ada.get(f"/campaigns/?{query}")
+        assert (answer.status_code, told in words(answer)) == (400, True)
+
+
 def test_recipients_are_found_by_key_and_by_status(ada: Client, job: Job) -> None:
     campaign = make_campaign(job, 12)
     carry_out(failing=1)
