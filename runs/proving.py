@@ -13,9 +13,14 @@ from jobs import priority as priorities
 from jobs.models import Job
 from runs import causes, dispatch, launch
 from runs.models import Run
+from runs.status import Status
 
 TAG: Final = "prove-priority"
 POLL_SECONDS: Final = 0.2
+# How long the first bulk run may take to begin, behind what is queued already or without a worker, and how often that
+# is looked at.
+BEGIN_SECONDS: Final = 2.0
+LOOK_SECONDS: Final = 0.002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +60,7 @@ class Proof:
 
 
 def prove(plan: Plan) -> Proof:
-    """Queues the bulk runs in one transaction, then launches the triggers one by one, and waits for all to end.
+    """Queues the bulk runs in one transaction, launches the triggers one by one once these begin, waits for all to end.
 
     Before, it sends a hint that wakes nobody for anything: a web server has its line to the broker, and a command that
     opens its own meanwhile would have its triggers wait for that.
@@ -65,6 +70,7 @@ def prove(plan: Plan) -> Proof:
     dispatch.publisher.flush()
     with transaction.atomic():
         bulk = [_launch(plan, priority=priorities.NAMES["bulk"]) for _ in range(plan.bulk)]
+    _wait_for_bulk(bulk[0], seconds=min(BEGIN_SECONDS, plan.patience_seconds))
     triggers = [_launch(plan, priority=priorities.NAMES["immediate"]) for _ in range(plan.triggers)]
     dispatch.publisher.flush()
     _wait([*bulk, *triggers], seconds=plan.patience_seconds)
@@ -74,6 +80,13 @@ def prove(plan: Plan) -> Proof:
 def _launch(plan: Plan, *, priority: int) -> int:
     request = launch.Request(parameters=plan.parameters, priority=priority, tags=[TAG])
     return launch.launch(plan.job, cause=causes.manual(), request=request).run.pk
+
+
+def _wait_for_bulk(first: int, *, seconds: float) -> None:
+    """Waits until the slots are at the bulk runs: triggers that come before prove nothing of a shared slot."""
+    until = time.monotonic() + seconds
+    while Run.objects.filter(pk=first, status=Status.QUEUED).exists() and time.monotonic() < until:
+        time.sleep(LOOK_SECONDS)
 
 
 def _wait(run_ids: Sequence[int], *, seconds: float) -> None:
