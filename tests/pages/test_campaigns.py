@@ -170,6 +170,7 @@ def test_the_list_is_narrowed_by_status_and_names_a_filter_that_is_none(ada: Cli
     ):
         answer = ada.get(f"/campaigns/?{query}")
         assert (answer.status_code, told in words(answer)) == (400, True)
+        assert "No campaigns yet" not in words(answer)
 
 
 def test_recipients_are_found_by_key_and_by_status(ada: Client, job: Job) -> None:
